@@ -1,0 +1,3 @@
+module github.com/fildes/fildes/cmd/fildes
+
+go 1.26.0

@@ -1,0 +1,51 @@
+//go:build linux
+
+package fd
+
+import "os"
+
+// An Attachment is something that holds the number elsewhere and must let go of it before it is free: an entry in an epoll
+// set.
+type Attachment interface{ Detach() }
+
+// Attach makes the closing of f call a.Detach, while the number is still valid. Detach must not wait.
+func (f *FD) Attach(a Attachment) error {
+	s := f.Take()
+	defer f.Give()
+	if err := refusal(s); err != nil {
+		return err
+	}
+	w := f.ensureWaits()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return os.ErrClosed
+	}
+	if w.attached == nil {
+		w.attached = make(map[Attachment]struct{})
+	}
+	w.attached[a] = struct{}{}
+	return nil
+}
+
+// Unattach undoes Attach.
+func (f *FD) Unattach(a Attachment) {
+	s := f.Take()
+	defer f.Give()
+	if w := f.waits.Load(); refusal(s) == nil && w != nil {
+		w.mu.Lock()
+		delete(w.attached, a)
+		w.mu.Unlock()
+	}
+}
+
+// detach is called by the last user, before the number is free.
+func (w *waits) detach() {
+	w.mu.Lock()
+	as := w.attached
+	w.attached = nil
+	w.mu.Unlock()
+	for a := range as {
+		a.Detach()
+	}
+}

@@ -1,0 +1,152 @@
+//go:build linux
+
+package fd
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"github.com/fildes/fildes/internal/sys"
+)
+
+// Close refuses new operations, wakes the waiting ones and returns when the number is free, with close(2)'s error. A second
+// Close returns os.ErrClosed.
+func (f *FD) Close() error {
+	if f == nil {
+		return os.ErrInvalid
+	}
+	for {
+		s := f.state.Load()
+		if err := refusal(s); err != nil {
+			return err
+		}
+		next := s&^uint64(Open) | uint64(closed)
+		if s < one {
+			if f.state.CompareAndSwap(s, next|uint64(dead)) {
+				return f.end()
+			}
+		} else if f.state.CompareAndSwap(s, next+one) {
+			return f.closeBusy()
+		}
+	}
+}
+
+// closing is what a Close that has to wait for others waits for.
+type closing struct {
+	done chan struct{}
+	err  error
+}
+
+// closeBusy finishes a Close that found f in use; it holds a reference.
+func (f *FD) closeBusy() error {
+	w := f.ensureWaits()
+	w.wake()
+	c := &closing{done: make(chan struct{})}
+	w.closing = c // read by whoever gives the last reference, after this one is given
+	f.Give()
+	<-c.done
+	return c.err
+}
+
+// settle is Give on a closed FD: the last one ends it. Refused operations also come here, before and after, so that only
+// the one that sets dead may go on.
+func (f *FD) settle(s uint64) {
+	for {
+		if s >= one || uint32(s)&dead != 0 {
+			return
+		}
+		if f.state.CompareAndSwap(s, s|uint64(dead)) {
+			break
+		}
+		s = f.state.Load()
+	}
+	w := f.waits.Load()
+	c := w.closing
+	c.err = f.end()
+	close(c.done)
+}
+
+// end gives up the number. Only the setter of dead calls it.
+func (f *FD) end() error {
+	o := f.owner
+	num, w := o.num, f.waits.Load()
+	o.num = -1
+	f.owner = nil
+	var err error
+	if w != nil {
+		w.wake()
+		if w.released {
+			err = w.finishRelease()
+			o.recycle()
+			return err
+		}
+	}
+	err = closeNumber(num, w)
+	o.recycle()
+	return err
+}
+
+// Release waits for what is in flight, ends f and returns the number of the descriptor, close-on-exec and non-blocking,
+// which is the caller's from then on. Once f has been registered with Go's poller, which can't let go of a number, it is
+// another number for the same description. If there is none to be had f stays as it was.
+func (f *FD) Release() (int, error) {
+	if f == nil {
+		return -1, os.ErrInvalid
+	}
+	s := f.Take()
+	if err := refusal(s); err != nil {
+		f.Give()
+		return -1, err
+	}
+	w := f.ensureWaits()
+	num, err := w.beginRelease(f.Num())
+	f.Give()
+	if err != nil {
+		return -1, err
+	}
+	if err := f.Close(); err != nil {
+		return -1, err
+	}
+	return num, nil
+}
+
+// beginRelease decides which number is given away, before anything is refused.
+func (w *waits) beginRelease(num int) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.released {
+		return -1, os.ErrClosed
+	}
+	if w.file != nil {
+		dup, err := sys.Dup(num)
+		if err != nil {
+			return -1, err
+		}
+		num = dup
+	}
+	w.released = true
+	return num, nil
+}
+
+// finishRelease drops all but the number.
+func (w *waits) finishRelease() error {
+	if w.file == nil {
+		w.detach()
+		for i := range w.dirs {
+			if alt := w.dirs[i].alt; alt != nil {
+				_ = alt.Close()
+			}
+		}
+		return nil
+	}
+	return closeNumber(-1, w)
+}
+
+// closeError turns os.File's error into the one that a wrapper of close(2) returns.
+func closeError(err error) error {
+	if e, ok := errors.AsType[syscall.Errno](err); ok {
+		return sys.Error("close", e)
+	}
+	return err
+}

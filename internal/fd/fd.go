@@ -1,0 +1,137 @@
+//go:build linux
+
+// Package fd is the engine that every kind of descriptor runs on: it owns a number, counts who is using it, waits for
+// readiness in Go's own poller, and closes exactly once.
+//
+// A kind embeds an [FD] as a value. Its methods have one of three forms:
+//
+//   - one atomic system call that may have to wait: try it at once between [FD.Take] and [FD.Give] where the state says
+//     that nothing is special, else [FD.Await];
+//   - one system call that never waits: [FD.Control], or Take and Give where each nanosecond counts;
+//   - a byte stream, whose calls exclude each other per direction: [FD.Stream].
+package fd
+
+import (
+	"os"
+	"sync/atomic"
+
+	"github.com/fildes/fildes/internal/sys"
+)
+
+// The state word: flags below, references above. Taking a reference is one atomic add, and the sum says all that the fast
+// path has to know. Open is a flag that is set, so that the zero FD refuses everything (and can't act on standard input).
+const (
+	Open   uint32 = 1 << iota // operations are admitted
+	closed                    // Close or Release has begun; no operation is admitted
+	dead                      // the number is being given up, by whoever set this
+	shared                    // others may switch the description's O_NONBLOCK: no raw system calls
+	predictRead
+	predictWrite
+	deadlineRead
+	deadlineWrite
+
+	one = 1 << 32 // one reference
+)
+
+// A fast path is for a state that equals Open under the mask of its direction.
+const (
+	life      = Open | closed | dead | shared
+	ReadMask  = life | predictRead | deadlineRead
+	WriteMask = life | predictWrite | deadlineWrite
+	Lifetime  = life // for what never waits
+)
+
+// Mode is a direction.
+type Mode int
+
+// The directions.
+const (
+	Read Mode = iota
+	Write
+)
+
+func (m Mode) predict() uint64  { return uint64(predictRead) << m }
+func (m Mode) deadline() uint64 { return uint64(deadlineRead) << m }
+
+// FD owns one descriptor. The zero FD refuses every operation with os.ErrInvalid. It must not be copied.
+type FD struct {
+	state atomic.Uint64
+	owner *owner
+	waits atomic.Pointer[waits] // nil until something has to wait
+}
+
+// Init makes f the owner of num, which must be open, close-on-exec and non-blocking. others says whether anybody else can
+// have the same description. Init is called once, before f is seen by another goroutine.
+func (f *FD) Init(num int, others bool) {
+	f.owner = newOwner(num)
+	s := uint64(Open)
+	if others {
+		s |= uint64(shared)
+	}
+	f.state.Store(s)
+}
+
+// Take adds a reference and returns the state. Whatever it says, Give must follow. While a reference is held and the state
+// was Open, Num stays what it is.
+func (f *FD) Take() uint64 { return f.state.Add(one) }
+
+// Give takes a reference back.
+func (f *FD) Give() {
+	if s := f.state.Add(^uint64(one - 1)); uint32(s)&closed != 0 {
+		f.settle(s)
+	}
+}
+
+// Num is the number. It may be used only between Take and Give, where Take's state was Open.
+func (f *FD) Num() int { return f.owner.num }
+
+// Shared says whether raw system calls are forbidden on the description.
+func (f *FD) Shared() bool { return uint32(f.state.Load())&shared != 0 }
+
+// SetShared forbids raw system calls from now on.
+func (f *FD) SetShared() { f.state.Or(uint64(shared)) }
+
+// refusal is why a state admits no operation, or nil.
+func refusal(s uint64) error {
+	switch {
+	case uint32(s)&Open != 0:
+		return nil
+	case uint32(s)&closed != 0:
+		return os.ErrClosed
+	}
+	return os.ErrInvalid
+}
+
+// Check returns nil for a handle that is open, else os.ErrClosed or os.ErrInvalid.
+func (f *FD) Check() error {
+	if f == nil {
+		return os.ErrInvalid
+	}
+	return refusal(f.state.Load())
+}
+
+// Control runs op with the number, once, without waiting. Close waits for it.
+func (f *FD) Control(op func(fd int) error) error {
+	if f == nil {
+		return os.ErrInvalid
+	}
+	s := f.Take()
+	defer f.Give()
+	if err := refusal(s); err != nil {
+		return err
+	}
+	return op(f.Num())
+}
+
+// File returns a duplicate, and remembers that the description is shared.
+func (f *FD) File(name string) (file *os.File, err error) {
+	err = f.Control(func(num int) error {
+		f.SetShared()
+		n, err := sys.Dup(num)
+		if err == nil {
+			file = os.NewFile(uintptr(n), name)
+		}
+		return err
+	})
+	return file, err
+}

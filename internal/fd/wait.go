@@ -1,0 +1,191 @@
+//go:build linux
+
+package fd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+
+	"github.com/fildes/fildes/internal/sys"
+)
+
+// Again, returned by an operation, makes it wait for readiness and run again.
+const Again = sys.EAGAIN
+
+// Await runs op, which makes one atomic system call, until it returns anything but Again, and returns that. Between the runs
+// the goroutine is parked in Go's poller. op may run beside another goroutine's op of the same direction.
+//
+// ctx ends the wait, and so do the direction's deadline and Close; the errors match ctx.Err() and context.Cause(ctx),
+// os.ErrDeadlineExceeded, os.ErrClosed. op must not use f other than through the number that it is given.
+func (f *FD) Await(ctx context.Context, m Mode, op func(fd int) error) error {
+	return f.run(ctx, m, false, op)
+}
+
+// Stream is Await for byte streams: calls of one direction exclude each other, so that op may keep its place between runs.
+func (f *FD) Stream(ctx context.Context, m Mode, op func(fd int) error) error {
+	return f.run(ctx, m, true, op)
+}
+
+func (f *FD) run(ctx context.Context, m Mode, exclusive bool, op func(fd int) error) error {
+	if f == nil || ctx == nil {
+		return os.ErrInvalid
+	}
+	s := f.Take()
+	defer f.Give()
+	if err := refusal(s); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	special := m.predict() | m.deadline()
+	if !exclusive && s&special == 0 {
+		if err := op(f.Num()); err != Again {
+			return err
+		}
+	}
+	w := f.ensureWaits()
+	d := &w.dirs[m]
+	if err := d.gate.enter(ctx); err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	if exclusive && f.state.Load()&special == 0 {
+		if err := op(f.Num()); err != Again {
+			return err
+		}
+	}
+	return f.park(ctx, w, m, op)
+}
+
+// park runs op inside Go's poller. The caller holds a reference and the direction's gate.
+func (f *FD) park(ctx context.Context, w *waits, m Mode, op func(fd int) error) error {
+	num, d := f.Num(), &w.dirs[m]
+	if err := w.register(num); err != nil {
+		return err
+	}
+	if err := w.watch(ctx, d); err != nil {
+		return err
+	}
+	for {
+		tries := 0
+		var result error
+		try := func(uintptr) bool {
+			tries++
+			result = op(num)
+			return result != Again
+		}
+		err := errNotPolled
+		if w.polled {
+			// The concrete type behind SyscallConn is known here, so that try, and all that op refers to, stay on the stack.
+			c, _ := w.file.SyscallConn()
+			if m == Read {
+				err = c.Read(try)
+			} else {
+				err = c.Write(try)
+			}
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			// Go's poller refuses the descriptor: it doesn't take it, or has seen EPOLLERR alone and then fails every wait for
+			// reading until something else happens.
+			if tries == 0 {
+				if try(0); result != Again {
+					return result
+				}
+			}
+			err = w.waitApart(num, m, op, &result)
+		}
+		if err == nil {
+			f.predict(d, m, tries > 1)
+			return result
+		}
+		if err = w.why(ctx, d, err); err != nil {
+			return err
+		}
+	}
+}
+
+// predict remembers whether the next operation is likely to have to wait, and so needn't be tried before it goes to the poller.
+func (f *FD) predict(d *direction, m Mode, waited bool) {
+	if d.predicted == waited {
+		return
+	}
+	d.predicted = waited
+	if waited {
+		f.state.Or(m.predict())
+	} else {
+		f.state.And(^m.predict())
+	}
+}
+
+var errNotPolled = errors.New("not registered with the poller")
+
+// waitApart waits in a private epoll set, which Go's poller waits for. The set reports an edge once, so that a lasting error
+// condition doesn't make it ready for ever.
+func (w *waits) waitApart(num int, m Mode, op func(fd int) error, result *error) error {
+	alt, err := w.apart(num, m)
+	if err != nil {
+		if errors.Is(err, syscall.EPERM) { // no poll method: what it answered is all there is
+			return nil
+		}
+		return err
+	}
+	c, _ := alt.SyscallConn()
+	return c.Read(func(set uintptr) bool {
+		for {
+			if *result = op(num); *result != Again {
+				return true
+			}
+			var ev [1]sys.EpollEvent
+			if n, err := sys.EpollPoll(int(set), ev[:]); err != nil || n == 0 {
+				return false
+			}
+		}
+	})
+}
+
+// why tells what ended a wait; nil means that it goes on.
+func (w *waits) why(ctx context.Context, d *direction, err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		return os.ErrClosed
+	case d.cancelled && ctx.Err() != nil:
+		return contextError(ctx)
+	case !d.cancelled && !d.kicked && !d.deadline.IsZero():
+		return os.ErrDeadlineExceeded
+	}
+	d.cancelled, d.kicked = false, false
+	return w.apply(d)
+}
+
+// contextError says why ctx ended, in a form that matches its Err and its Cause.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == nil || errors.Is(cause, err) {
+		cause, err = cmpOr(cause, err), nil
+	}
+	if err == nil {
+		return cause
+	}
+	return &causeError{cause, err}
+}
+
+func cmpOr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+type causeError struct{ cause, err error }
+
+func (e *causeError) Error() string   { return e.err.Error() + ": " + e.cause.Error() }
+func (e *causeError) Unwrap() []error { return []error{e.err, e.cause} }
+func (e *causeError) Timeout() bool   { return errors.Is(e.err, context.DeadlineExceeded) }

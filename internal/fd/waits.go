@@ -1,0 +1,260 @@
+//go:build linux
+
+package fd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fildes/fildes/internal/sys"
+)
+
+// waits is the part of an FD that is there once something has had to wait. It refers neither to the FD nor to its owner, so
+// that a context which knows it doesn't keep a forgotten handle alive.
+type waits struct {
+	mu       sync.Mutex
+	file     *os.File // the number's registration with Go's poller, which owns the number from then on
+	polled   bool     // the poller took it
+	closed   bool
+	released bool
+	dirs     [2]direction
+	attached map[Attachment]struct{}
+	closing  *closing
+}
+
+// direction is the state of waiting for reading or writing.
+type direction struct {
+	mode      Mode
+	gate      gate
+	predicted bool     // copy of the state's flag; owned by the one inside the gate
+	alt       *os.File // private epoll set, once Go's poller refused to wait
+
+	// Owned by waits.mu. All that reaches the poller as a deadline is computed from these and waits.closed, in apply.
+	deadline  time.Time // the user's
+	cancelled bool      // the watched context is done
+	kicked    bool      // the operation is to be run again
+
+	// Written under the gate and waits.mu, so that either is enough to read it.
+	watched *watch
+}
+
+// watch is one registration with a context. It stays until a call comes with another one.
+type watch struct {
+	done <-chan struct{}
+	stop func() bool
+}
+
+func (f *FD) ensureWaits() *waits {
+	if w := f.waits.Load(); w != nil {
+		return w
+	}
+	w := &waits{}
+	w.dirs[Write].mode = Write
+	if !f.waits.CompareAndSwap(nil, w) {
+		return f.waits.Load()
+	}
+	f.owner.waits = w
+	return w
+}
+
+// register hands the number to Go's poller, once.
+func (w *waits) register(num int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.released {
+		return os.ErrClosed
+	}
+	if w.file != nil {
+		return nil
+	}
+	// Where somebody else has made a shared description blocking, os.NewFile wouldn't register it.
+	if err := sys.SetNonblocking(num, true); err != nil {
+		return err
+	}
+	w.file = os.NewFile(uintptr(num), "descriptor")
+	w.polled = w.file.SetDeadline(time.Time{}) == nil
+	return nil
+}
+
+// apart returns the direction's private epoll set.
+func (w *waits) apart(num int, m Mode) (*os.File, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := &w.dirs[m]
+	if d.alt != nil {
+		return d.alt, nil
+	}
+	set, err := sys.EpollCreate()
+	if err != nil {
+		return nil, err
+	}
+	ev := sys.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET}
+	if m == Write {
+		ev.Events = unix.EPOLLOUT | unix.EPOLLET
+	}
+	err = sys.EpollControl(set, unix.EPOLL_CTL_ADD, num, &ev)
+	if err == nil {
+		err = sys.SetNonblocking(set, true)
+	}
+	if err != nil {
+		_ = sys.Close(set)
+		return nil, err
+	}
+	alt := os.NewFile(uintptr(set), "descriptor")
+	if err := alt.SetReadDeadline(w.effective(d)); err != nil {
+		_ = alt.Close()
+		return nil, sys.Error("epoll_ctl", unix.ENOSPC)
+	}
+	d.alt = alt
+	return alt, nil
+}
+
+// past is a deadline that wakes at once.
+var past = time.Unix(1, 0)
+
+// effective is the deadline that the poller is to have.
+func (w *waits) effective(d *direction) time.Time {
+	if w.closed || d.cancelled || d.kicked {
+		return past
+	}
+	return d.deadline
+}
+
+// apply tells the poller. The caller holds w.mu.
+func (w *waits) apply(d *direction) error {
+	t := w.effective(d)
+	var err error
+	if w.polled {
+		if d.mode == Read {
+			err = w.file.SetReadDeadline(t)
+		} else {
+			err = w.file.SetWriteDeadline(t)
+		}
+	}
+	if d.alt != nil {
+		err = errors.Join(err, d.alt.SetReadDeadline(t))
+	}
+	return err
+}
+
+// wake ends all waits, for good.
+func (w *waits) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.closed = true
+	for i := range w.dirs {
+		d := &w.dirs[i]
+		if d.watched != nil {
+			d.watched.stop()
+		}
+		_ = w.apply(d) // a registered descriptor takes every deadline
+	}
+}
+
+// watch makes ctx end the direction's waits. The caller is inside the gate.
+func (w *waits) watch(ctx context.Context, d *direction) error {
+	done := ctx.Done()
+	if d.watched == nil {
+		if done == nil {
+			return nil
+		}
+	} else if d.watched.done == done {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return os.ErrClosed
+	}
+	if d.watched != nil {
+		d.watched.stop()
+		d.watched = nil
+	}
+	if d.cancelled {
+		d.cancelled = false
+		if err := w.apply(d); err != nil {
+			return err
+		}
+	}
+	if done == nil {
+		return nil
+	}
+	n := &watch{done: done}
+	n.stop = context.AfterFunc(ctx, func() { w.cancel(d, n) })
+	d.watched = n
+	return nil
+}
+
+// cancel is called when a watched context is done.
+func (w *waits) cancel(d *direction, n *watch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d.watched == n {
+		d.cancelled = true
+		_ = w.apply(d)
+	}
+}
+
+// SetDeadline sets the deadline of the directions; the zero time is none. It returns os.ErrNoDeadline where the descriptor
+// can't be polled.
+func (f *FD) SetDeadline(t time.Time, modes ...Mode) error {
+	if f == nil {
+		return os.ErrInvalid
+	}
+	s := f.Take()
+	defer f.Give()
+	if err := refusal(s); err != nil {
+		return err
+	}
+	w := f.ensureWaits()
+	num := f.Num()
+	if err := w.register(num); err != nil {
+		return err
+	}
+	for _, m := range modes {
+		if !w.polled {
+			if _, err := w.apart(num, m); errors.Is(err, unix.EPERM) {
+				return os.ErrNoDeadline
+			} else if err != nil {
+				return err
+			}
+		}
+		w.mu.Lock()
+		d := &w.dirs[m]
+		d.deadline = t
+		err := w.apply(d)
+		if t.IsZero() {
+			f.state.And(^m.deadline())
+		} else {
+			f.state.Or(m.deadline())
+		}
+		w.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kick makes a waiting operation of the direction run again.
+func (f *FD) Kick(m Mode) {
+	s := f.Take()
+	defer f.Give()
+	w := f.waits.Load()
+	if refusal(s) != nil || w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := &w.dirs[m]
+	d.kicked = true
+	_ = w.apply(d)
+}

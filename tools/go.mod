@@ -1,0 +1,3 @@
+module github.com/fildes/fildes/tools
+
+go 1.26.0
