@@ -6,9 +6,14 @@ import "os"
 
 // An Attachment is something that holds the number elsewhere and must let go of it before it is free: an entry in an epoll
 // set.
-type Attachment interface{ Detach() }
+type Attachment interface {
+	// Detach lets go of num. It must not wait for a user of the FD.
+	Detach(num int)
+	// Move goes on with another FD, which has taken the place of this one.
+	Move(to *FD)
+}
 
-// Attach makes the closing of f call a.Detach, while the number is still valid. Detach must not wait.
+// Attach makes the closing of f call a.Detach, while the number is still valid.
 func (f *FD) Attach(a Attachment) error {
 	s := f.Take()
 	defer f.Give()
@@ -39,13 +44,28 @@ func (f *FD) Unattach(a Attachment) {
 	}
 }
 
+// MoveAttachments hands all that is attached to f over to another FD.
+func (f *FD) MoveAttachments(to *FD) {
+	s := f.Take()
+	defer f.Give()
+	if w := f.waits.Load(); refusal(s) == nil && w != nil {
+		for a := range w.takeAttached() {
+			a.Move(to)
+		}
+	}
+}
+
 // detach is called by the last user, before the number is free.
-func (w *waits) detach() {
+func (w *waits) detach(num int) {
+	for a := range w.takeAttached() {
+		a.Detach(num)
+	}
+}
+
+func (w *waits) takeAttached() map[Attachment]struct{} {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	as := w.attached
 	w.attached = nil
-	w.mu.Unlock()
-	for a := range as {
-		a.Detach()
-	}
+	return as
 }

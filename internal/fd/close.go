@@ -76,13 +76,13 @@ func (f *FD) end() error {
 	var err error
 	if w != nil {
 		w.wake()
-		if w.released {
-			err = w.finishRelease()
-			o.recycle()
-			return err
-		}
 	}
-	err = closeNumber(num, w)
+	if w != nil && w.released && w.file == nil {
+		w.detach(num)
+		w.closeApart()
+	} else {
+		err = closeNumber(num, w)
+	}
 	o.recycle()
 	return err
 }
@@ -106,6 +106,7 @@ func (f *FD) Release() (int, error) {
 		return -1, err
 	}
 	if err := f.Close(); err != nil {
+		_ = sys.Close(num) // a Close was faster, and has left the number to us
 		return -1, err
 	}
 	return num, nil
@@ -127,20 +128,6 @@ func (w *waits) beginRelease(num int) (int, error) {
 	}
 	w.released = true
 	return num, nil
-}
-
-// finishRelease drops all but the number.
-func (w *waits) finishRelease() error {
-	if w.file == nil {
-		w.detach()
-		for i := range w.dirs {
-			if alt := w.dirs[i].alt; alt != nil {
-				_ = alt.Close()
-			}
-		}
-		return nil
-	}
-	return closeNumber(-1, w)
 }
 
 // closeError turns os.File's error into the one that a wrapper of close(2) returns.

@@ -39,6 +39,9 @@ const (
 	ReadMask  = life | predictRead | deadlineRead
 	WriteMask = life | predictWrite | deadlineWrite
 	Lifetime  = life // for what never waits
+
+	// SafeReadMask is ReadMask for a call that may be made on a shared description.
+	SafeReadMask = ReadMask &^ shared
 )
 
 // Mode is a direction.

@@ -51,12 +51,8 @@ func closeNumber(num int, w *waits) error {
 	if w == nil {
 		return sys.Close(num)
 	}
-	w.detach()
-	for i := range w.dirs {
-		if alt := w.dirs[i].alt; alt != nil {
-			_ = alt.Close()
-		}
-	}
+	w.detach(num)
+	w.closeApart()
 	if w.file != nil {
 		return closeError(w.file.Close())
 	}

@@ -114,6 +114,15 @@ func (w *waits) apart(num int, m Mode) (*os.File, error) {
 	return alt, nil
 }
 
+// closeApart closes the private epoll sets.
+func (w *waits) closeApart() {
+	for i := range w.dirs {
+		if alt := w.dirs[i].alt; alt != nil {
+			_ = alt.Close()
+		}
+	}
+}
+
 // past is a deadline that wakes at once.
 var past = time.Unix(1, 0)
 
