@@ -39,14 +39,13 @@ type direction struct {
 	cancelled bool      // the watched context is done
 	kicked    bool      // the operation is to be run again
 
-	// Written under the gate and waits.mu, so that either is enough to read it.
-	watched *watch
-}
-
-// watch is one registration with a context. It stays until a call comes with another one.
-type watch struct {
-	done <-chan struct{}
-	stop func() bool
+	// One registration with a context, which stays until a call comes with another one. Written under the gate and waits.mu, so
+	// that either is enough to read it.
+	watched struct {
+		done <-chan struct{} // nil if there is none
+		stop func() bool
+		turn uint64 // tells a registration from an earlier one that fires late
+	}
 }
 
 func (f *FD) ensureWaits() *waits {
@@ -161,7 +160,7 @@ func (w *waits) wake() {
 	w.closed = true
 	for i := range w.dirs {
 		d := &w.dirs[i]
-		if d.watched != nil {
+		if d.watched.done != nil {
 			d.watched.stop()
 		}
 		_ = w.apply(d) // a registered descriptor takes every deadline
@@ -171,11 +170,7 @@ func (w *waits) wake() {
 // watch makes ctx end the direction's waits. The caller is inside the gate.
 func (w *waits) watch(ctx context.Context, d *direction) error {
 	done := ctx.Done()
-	if d.watched == nil {
-		if done == nil {
-			return nil
-		}
-	} else if d.watched.done == done {
+	if d.watched.done == done {
 		return nil
 	}
 	w.mu.Lock()
@@ -183,30 +178,27 @@ func (w *waits) watch(ctx context.Context, d *direction) error {
 	if w.closed {
 		return os.ErrClosed
 	}
-	if d.watched != nil {
+	if d.watched.done != nil {
 		d.watched.stop()
-		d.watched = nil
+	}
+	d.watched.done, d.watched.stop = done, nil
+	d.watched.turn++
+	if done != nil {
+		turn := d.watched.turn
+		d.watched.stop = context.AfterFunc(ctx, func() { w.cancel(d, turn) })
 	}
 	if d.cancelled {
 		d.cancelled = false
-		if err := w.apply(d); err != nil {
-			return err
-		}
+		return w.apply(d)
 	}
-	if done == nil {
-		return nil
-	}
-	n := &watch{done: done}
-	n.stop = context.AfterFunc(ctx, func() { w.cancel(d, n) })
-	d.watched = n
 	return nil
 }
 
 // cancel is called when a watched context is done.
-func (w *waits) cancel(d *direction, n *watch) {
+func (w *waits) cancel(d *direction, turn uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d.watched == n {
+	if d.watched.turn == turn {
 		d.cancelled = true
 		_ = w.apply(d)
 	}

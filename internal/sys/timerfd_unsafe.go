@@ -29,25 +29,47 @@ func TimerFD(clock int) (int, Errno) {
 	return int(n), e
 }
 
-// RawTimerSet is timerfd_settime(2) for a description that is ours alone. old may be nil.
+// Time32 says that a kernel of this architecture may know 32-bit times only: TimerSet must be called then, not RawTimerSet.
+const Time32 = fallbackTime64
+
+// RawTimerSet is timerfd_settime(2), which never waits; on 32-bit architectures it is the call with 64-bit times. old may be nil.
 func RawTimerSet(fd, flags int, new, old *Itimerspec) Errno {
+	if raceEnabled {
+		raceRelease() // who reads the expiration sees what was done before
+	}
 	_, _, e := syscall.RawSyscall6(sysTimerSet, uintptr(fd), uintptr(flags), uintptr(unsafe.Pointer(new)), uintptr(unsafe.Pointer(old)), 0, 0)
 	return e
 }
 
-// TimerSet is RawTimerSet with a fallback for 32-bit kernels from before the 64-bit call. A time that the old call can't
-// express is EOVERFLOW.
+// TimerSet is RawTimerSet with a fallback for 32-bit kernels from before the call with 64-bit times, and for a seccomp filter that was
+// written before it and answers EPERM. A time that the old call can't express is EOVERFLOW.
 func TimerSet(fd, flags int, new, old *Itimerspec) Errno {
-	if !noTime64.Load() {
-		e := RawTimerSet(fd, flags, new, old)
-		if !fallbackTime64 || !absent(e) {
-			return e
-		}
-		noTime64.Store(true)
+	if !fallbackTime64 {
+		return RawTimerSet(fd, flags, new, old)
 	}
+	if noTime64.Load() {
+		return oldTimerSet(fd, flags, new, old)
+	}
+	e := RawTimerSet(fd, flags, new, old)
+	if e != syscall.ENOSYS && e != syscall.EPERM {
+		return e
+	}
+	// EPERM is also the call's own: for an alarm clock without CAP_WAKE_ALARM. The old call then says the same.
+	o := oldTimerSet(fd, flags, new, old)
+	if e == syscall.EPERM && (o == syscall.EPERM || o == syscall.EOVERFLOW) {
+		return e
+	}
+	noTime64.Store(true)
+	return o
+}
+
+func oldTimerSet(fd, flags int, new, old *Itimerspec) Errno {
 	n, ok := new.narrow()
 	if !ok {
 		return syscall.EOVERFLOW
+	}
+	if raceEnabled {
+		raceRelease()
 	}
 	var o oldItimerspec
 	_, _, e := syscall.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(fd), uintptr(flags), uintptr(unsafe.Pointer(&n)), uintptr(unsafe.Pointer(&o)), 0, 0)
@@ -57,11 +79,11 @@ func TimerSet(fd, flags int, new, old *Itimerspec) Errno {
 	return e
 }
 
-// TimerGet is timerfd_gettime(2), with the same fallback.
+// TimerGet is timerfd_gettime(2), with the same fallback. It has no EPERM of its own.
 func TimerGet(fd int, cur *Itimerspec) Errno {
-	if !noTime64.Load() {
+	if !fallbackTime64 || !noTime64.Load() {
 		_, _, e := syscall.RawSyscall(sysTimerGet, uintptr(fd), uintptr(unsafe.Pointer(cur)), 0)
-		if !fallbackTime64 || !absent(e) {
+		if !fallbackTime64 || e != syscall.ENOSYS && e != syscall.EPERM {
 			return e
 		}
 		noTime64.Store(true)
@@ -73,10 +95,6 @@ func TimerGet(fd int, cur *Itimerspec) Errno {
 	}
 	return e
 }
-
-// absent says whether a refusal means that there is no such call. Neither call has an EPERM of its own: one comes from a seccomp
-// filter that was written before the call.
-func absent(e Errno) bool { return e == syscall.ENOSYS || e == syscall.EPERM }
 
 func (s *Itimerspec) narrow() (oldItimerspec, bool) {
 	o := oldItimerspec{int32(s.Interval.Sec), int32(s.Interval.Nsec), int32(s.Value.Sec), int32(s.Value.Nsec)}
@@ -92,6 +110,9 @@ func (o oldItimerspec) widen() Itimerspec {
 
 // TimerSetTicks sets the count of expirations that the next read returns: ioctl(TFD_IOC_SET_TICKS).
 func TimerSetTicks(fd int, ticks *uint64) Errno {
+	if raceEnabled {
+		raceRelease()
+	}
 	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), tfdIOCSetTicks, uintptr(unsafe.Pointer(ticks)))
 	return e
 }
