@@ -1,0 +1,223 @@
+//go:build linux
+
+package sys_test
+
+import (
+	"fmt"
+	"go/constant"
+	"go/types"
+	"maps"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fildes/fildes/internal/fdtest"
+)
+
+// machines are the architectures whose kernel headers are compared with Go's side: with the C compiler of each, which only has
+// to check the assertions, so that nothing is run. Any gcc of the target will do, and so does clang, which has all targets in one
+// package.
+var machines = []struct{ arch, target, headers string }{
+	{"386", "i686-linux-gnu", "linux-libc-dev-i386-cross"},
+	{"amd64", "x86_64-linux-gnu", "linux-libc-dev-amd64-cross"},
+	{"arm", "arm-linux-gnueabihf", "linux-libc-dev-armhf-cross"},
+	{"arm64", "aarch64-linux-gnu", "linux-libc-dev-arm64-cross"},
+	{"mips", "mips-linux-gnu", "linux-libc-dev-mips-cross"},
+	{"mipsle", "mipsel-linux-gnu", "linux-libc-dev-mipsel-cross"},
+	{"mips64", "mips64-linux-gnuabi64", "linux-libc-dev-mips64-cross"},
+	{"mips64le", "mips64el-linux-gnuabi64", "linux-libc-dev-mips64el-cross"},
+	{"ppc64", "powerpc64-linux-gnu", "linux-libc-dev-ppc64-cross"},
+	{"ppc64le", "powerpc64le-linux-gnu", "linux-libc-dev-ppc64el-cross"},
+	{"riscv64", "riscv64-linux-gnu", "linux-libc-dev-riscv64-cross"},
+	{"s390x", "s390x-linux-gnu", "linux-libc-dev-s390x-cross"},
+}
+
+// unchecked are the architectures that have no entry above.
+var unchecked = map[string]string{
+	"loong64": "Debian 12 has neither its headers nor a compiler for it; the kernel gives it the generic layouts, as riscv64",
+}
+
+const includes = `
+#include <linux/types.h>
+#include <linux/errno.h>
+#include <linux/eventpoll.h>
+#include <linux/fcntl.h>
+#include <linux/resource.h>
+#include <linux/stat.h>
+#include <linux/time.h>
+#include <linux/time_types.h>
+#include <linux/timerfd.h>
+#include <linux/uio.h>
+#include <asm/ioctls.h>
+#include <asm/termbits.h>
+#include <asm/unistd.h>
+
+/* The kernel's own definition, from a header that it doesn't publish. */
+#define EFD_SEMAPHORE 1
+#define EFD_CLOEXEC O_CLOEXEC
+#define EFD_NONBLOCK O_NONBLOCK
+`
+
+// layouts are the structures that a pointer carries into a system call, and where Go's fields are in C's.
+var layouts = []struct {
+	goType, cType string
+	only32        bool
+	fields        map[string]string
+}{
+	{"Timespec", "struct __kernel_timespec", false, map[string]string{"Sec": "tv_sec", "Nsec": "tv_nsec"}},
+	{"Itimerspec", "struct __kernel_itimerspec", false, map[string]string{"Interval": "it_interval", "Value": "it_value"}},
+	{"oldItimerspec", "struct itimerspec", true, map[string]string{
+		"intervalSec": "it_interval.tv_sec", "intervalNsec": "it_interval.tv_nsec",
+		"valueSec": "it_value.tv_sec", "valueNsec": "it_value.tv_nsec",
+	}},
+	{"Iovec", "struct iovec", false, map[string]string{"Base": "iov_base", "Len": "iov_len"}},
+	// The two halves of the data word; which is which doesn't matter to the kernel.
+	{"EpollEvent", "struct epoll_event", false, map[string]string{"Events": "events", "Fd": "data", "Pad": "data + 4"}},
+}
+
+// newer are the constants that the headers may lack.
+var newer = map[string]string{
+	"EPOLL_URING_WAKE": "Linux 6.2",
+}
+
+// TestLayout has a C compiler compare structures, constants and system call numbers with the kernel's headers, for each
+// architecture.
+func TestLayout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it type-checks the module and what it imports once per architecture")
+	}
+	for _, m := range machines {
+		t.Run(m.arch, func(t *testing.T) {
+			t.Parallel()
+			compiler := compilerFor(m.arch, m.target)
+			if compiler == nil {
+				fdtest.Need(t, "cross", fmt.Sprintf("no C compiler with headers for %s: install gcc-%s, or clang and %s",
+					m.arch, m.target, m.headers))
+			}
+			l := load(t, m.arch)
+			source := includes + assertLayouts(t, l) + assertConstants(l)
+			cmd := exec.CommandContext(t.Context(), compiler[0], append(compiler[1:], "-fsyntax-only", "-x", "c", "-")...)
+			cmd.Stdin = strings.NewReader(source)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %v\n%s", cmd, err, out)
+			}
+			t.Logf("%d constants checked by %v", len(l.used)+len(l.named), compiler)
+		})
+	}
+}
+
+// TestLayoutCoverage fails when Go gets an architecture that nobody has thought of here.
+func TestLayoutCoverage(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "tool", "dist", "list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		goos, arch, _ := strings.Cut(strings.TrimSpace(line), "/")
+		known := unchecked[arch] != ""
+		for _, m := range machines {
+			known = known || m.arch == arch
+		}
+		if goos == "linux" && !known {
+			t.Errorf("linux/%s is neither in machines nor in unchecked", arch)
+		}
+	}
+}
+
+// compilerFor returns the beginning of a command that compiles C for arch with the kernel's headers, or nil.
+func compilerFor(arch, target string) []string {
+	var candidates [][]string
+	if runtime.GOARCH == "amd64" || runtime.GOARCH == "386" { // the same headers serve both
+		switch arch {
+		case "amd64":
+			candidates = append(candidates, []string{"gcc", "-m64"})
+		case "386":
+			candidates = append(candidates, []string{"gcc", "-m32", "-isystem", "/usr/include/x86_64-linux-gnu"})
+		}
+	} else if arch == runtime.GOARCH {
+		candidates = append(candidates, []string{"gcc"})
+	}
+	candidates = append(candidates,
+		[]string{target + "-gcc"},
+		[]string{"clang", "--target=" + target, "-nostdinc", "-isystem", "/usr/" + target + "/include"})
+	for _, c := range candidates {
+		cmd := exec.Command(c[0], append(c[1:], "-fsyntax-only", "-x", "c", "-")...)
+		cmd.Stdin = strings.NewReader(includes)
+		if cmd.Run() == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func assertLayouts(t *testing.T, l *loaded) string {
+	var b strings.Builder
+	for _, layout := range layouts {
+		if layout.only32 && l.sizes.Sizeof(types.Typ[types.Uintptr]) != 4 {
+			continue
+		}
+		obj := l.sys.Scope().Lookup(layout.goType)
+		if obj == nil {
+			t.Errorf("internal/sys has no %s", layout.goType)
+			continue
+		}
+		s := obj.Type().Underlying().(*types.Struct)
+		var vars []*types.Var
+		for v := range s.Fields() {
+			vars = append(vars, v)
+		}
+		fmt.Fprintf(&b, "_Static_assert(sizeof(%s) == %d, \"sizeof %s\");\n", layout.cType, l.sizes.Sizeof(s), layout.goType)
+		offsets := l.sizes.Offsetsof(vars)
+		seen := 0
+		for i, v := range vars {
+			c, ok := layout.fields[v.Name()]
+			if !ok {
+				continue
+			}
+			seen++
+			member, plus, _ := strings.Cut(c, " + ")
+			if plus == "" {
+				plus = "0"
+				fmt.Fprintf(&b, "_Static_assert(%d || sizeof(((%s *)0)->%s) == %d, \"sizeof %s.%s\");\n",
+					asInt(layout.goType == "EpollEvent"), layout.cType, member, l.sizes.Sizeof(v.Type()), layout.goType, v.Name())
+			}
+			fmt.Fprintf(&b, "_Static_assert(__builtin_offsetof(%s, %s) + %s == %d, \"offset of %s.%s\");\n",
+				layout.cType, member, plus, offsets[i], layout.goType, v.Name())
+		}
+		if seen != len(layout.fields) {
+			t.Errorf("%s: the table has %d fields, the type %d of them", layout.goType, len(layout.fields), seen)
+		}
+	}
+	return b.String()
+}
+
+func asInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// assertConstants compares all constants of packages syscall and unix that the module uses, and those of its own whose comment
+// begins with a name of the kernel's.
+func assertConstants(l *loaded) string {
+	var b strings.Builder
+	emit := func(name string, value constant.Value) {
+		if call, ok := strings.CutPrefix(name, "SYS_"); ok {
+			name = "__NR_" + strings.ToLower(call)
+		}
+		fmt.Fprintf(&b, "#ifdef %s\n_Static_assert((long long)(%s) == %sLL, \"%s\");\n", name, name, value.ExactString(), name)
+		if newer[name] == "" {
+			fmt.Fprintf(&b, "#else\n_Static_assert(0, \"the headers have no %s\");\n", name)
+		}
+		b.WriteString("#endif\n")
+	}
+	for _, all := range []map[string]constant.Value{l.used, l.named} {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			emit(name, all[name])
+		}
+	}
+	return b.String()
+}
