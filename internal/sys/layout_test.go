@@ -97,7 +97,7 @@ func TestLayout(t *testing.T) {
 					m.arch, m.target, m.headers))
 			}
 			l := load(t, m.arch)
-			source := includes + assertLayouts(t, l) + assertConstants(l)
+			source := includes + assertLayouts(t, l) + assertConstants(l) + assertTime64(t, l)
 			cmd := exec.CommandContext(t.Context(), compiler[0], append(compiler[1:], "-fsyntax-only", "-x", "c", "-")...)
 			cmd.Stdin = strings.NewReader(source)
 			if out, err := cmd.CombinedOutput(); err != nil {
@@ -218,6 +218,21 @@ func assertConstants(l *loaded) string {
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			emit(name, all[name])
 		}
+	}
+	return b.String()
+}
+
+// assertTime64 checks that the timer calls are those with 64-bit times.
+func assertTime64(t *testing.T, l *loaded) string {
+	var b strings.Builder
+	for goName, call := range map[string]string{"sysTimerSet": "timerfd_settime", "sysTimerGet": "timerfd_gettime"} {
+		c, ok := l.sys.Scope().Lookup(goName).(*types.Const)
+		if !ok {
+			t.Errorf("internal/sys has no constant %s", goName)
+			continue
+		}
+		fmt.Fprintf(&b, "_Static_assert(sizeof(long) == 8 ? __NR_%[1]s == %[2]s :\n#ifdef __NR_%[1]s64\n__NR_%[1]s64\n#else\n0\n#endif\n== %[2]s, \"%[1]s\");\n",
+			call, c.Val().ExactString())
 	}
 	return b.String()
 }
