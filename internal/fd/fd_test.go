@@ -250,7 +250,7 @@ func TestContextIsRegisteredOnceAndLetGo(t *testing.T) {
 }
 
 func TestWaitAllocations(t *testing.T) {
-	if raceEnabled {
+	if fdtest.Race {
 		t.Skip("the race detector allocates")
 	}
 	ctx, cancel := context.WithCancel(context.Background())

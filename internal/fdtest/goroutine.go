@@ -136,3 +136,14 @@ func Any(t testing.TB, cs []*Caller) int {
 	t.Fatalf("none of %d calls returned within %v", len(cs), Bound)
 	return -1
 }
+
+// Collect runs the garbage collector, which needs every thread's attention.
+func Collect(t testing.TB) {
+	t.Helper()
+	_ = Go(t, func() error {
+		for range 3 {
+			runtime.GC()
+		}
+		return nil
+	}).Err()
+}
