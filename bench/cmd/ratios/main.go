@@ -1,0 +1,76 @@
+//go:build linux
+
+// Command ratios measures the library's operations beside the raw system calls, os.File and a thread of one's own, and prints
+// the ratios and their bounds.
+//
+//	go -C bench run ./cmd/ratios
+//
+// docs/BENCHMARKS.md says how to read what it prints.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"github.com/fildes/fildes/bench/internal/ops"
+	"github.com/fildes/fildes/bench/internal/ratio"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// A report is all that a run tells; --json prints it.
+type report struct {
+	Machine machine        `json:"machine"`
+	Rounds  int            `json:"rounds"`
+	Results []ratio.Result `json:"results"`
+}
+
+// run returns the exit status: 0, 1 with --check if a bound is exceeded, 2 for wrong usage.
+func run(args []string, stdout, stderr io.Writer) int {
+	var out printer = text{}
+	flags := flag.NewFlagSet("ratios", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	rounds := flags.Int("rounds", 31, "measure each operation in `n` rounds")
+	only := flags.String("only", "", "measure only the operations whose name matches the `regexp`")
+	check := flags.Bool("check", false, "exit with 1 if a bound is exceeded")
+	form := func(name, usage string, p printer) {
+		flags.BoolFunc(name, usage, func(string) error { out = p; return nil })
+	}
+	form("json", "print all that was measured, as JSON", asJSON{})
+	form("go-bench", "print each measurement as a line that benchstat reads", bench{})
+	form("markdown", "print the last section of docs/BENCHMARKS.md", markdown{})
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	match, err := regexp.Compile(*only)
+	if err != nil || *rounds < 1 || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "ratios: there must be 1 round or more, a regexp for --only, and no arguments")
+		return 2
+	}
+	r := report{Machine: thisMachine(), Rounds: *rounds}
+	out.begin(stdout, r)
+	for _, op := range ops.Table {
+		if match.MatchString(op.ID) || match.MatchString(op.Name+" against "+op.Against) {
+			res := ratio.Measure(op, *rounds)
+			out.row(stdout, res)
+			r.Results = append(r.Results, res)
+		}
+	}
+	out.end(stdout, r)
+	if *check && r.over() > 0 {
+		return 1
+	}
+	return 0
+}
+
+func (r report) over() (n int) {
+	for _, res := range r.Results {
+		if !res.OK {
+			n++
+		}
+	}
+	return n
+}

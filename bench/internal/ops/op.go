@@ -1,0 +1,51 @@
+//go:build linux
+
+// Package ops defines the operations that are measured, each with what it is compared with. Both the command that prints the
+// ratios and the benchmarks of `go test` run these definitions.
+package ops
+
+import "time"
+
+// A Clock is started and stopped around what counts. A *testing.B is one.
+type Clock interface {
+	StartTimer()
+	StopTimer()
+}
+
+// A Run does an operation n times. It starts and stops the clock itself, so that preparations in between don't count.
+type Run func(n int, c Clock)
+
+// A Setup makes fresh objects, and returns what runs on them and what lets go of them.
+type Setup func() (run Run, done func())
+
+// An Op is an operation of the library beside the same operation done otherwise.
+type Op struct {
+	ID      string // as a benchmark's name
+	Name    string
+	Against string
+	Ours    Setup
+	Base    Setup
+	Bound   float64 // what the ratio of the times may be; 0 is no bound
+	Allocs  float64 // how many allocations an operation of ours may make
+
+	// Slice is how long one measurement takes, where the default won't do.
+	Slice time.Duration
+}
+
+// Table is all operations, in the order in which they are printed.
+var Table = []Op{
+	{ID: "AddWaitFresh", Name: "Add+Wait, fresh", Against: "raw", Ours: addWaitFresh, Base: rawWordFresh, Bound: 1.05},
+	{ID: "AddWaitFresh", Name: "Add+Wait, fresh", Against: "os.File", Ours: addWaitFresh, Base: fileWord, Bound: 0.72},
+	{ID: "AddWaitRegistered", Name: "Add+Wait, registered", Against: "raw", Ours: addWaitRegistered, Base: rawWordRegistered, Bound: 1.05},
+	{ID: "AddWaitRegistered", Name: "Add+Wait, registered", Against: "os.File", Ours: addWaitRegistered, Base: fileWord, Bound: 0.85},
+	{ID: "PingPong", Name: "ping-pong", Against: "os.File", Ours: pingPong, Base: filePingPong, Bound: 1.03, Slice: time.Millisecond},
+	{ID: "PingPongContext", Name: "ping-pong, cancellable", Against: "os.File", Ours: pingPongContext, Base: filePingPong, Bound: 1.05, Slice: time.Millisecond},
+	{ID: "FirstWaitOnContext", Name: "ping-pong, new context", Against: "same", Ours: pingPongNewContexts, Base: pingPongContext, Allocs: 6},
+	{ID: "TimerArm", Name: "Timer Arm", Against: "raw", Ours: timerArm, Base: rawTimerArm, Bound: 1.08},
+	{ID: "TimerWait", Name: "Timer Wait, 64 expired", Against: "raw", Ours: timerWait, Base: rawTimerWait, Bound: 1.10},
+	{ID: "PollerWait1", Name: "Poller Wait, 1 ready", Against: "raw", Ours: pollerReady(1), Base: rawEpollReady(1), Bound: 1.08},
+	{ID: "PollerWait64", Name: "Poller Wait, 64 ready", Against: "raw", Ours: pollerReady(64), Base: rawEpollReady(64), Bound: 1.08},
+	{ID: "PollerWaitParking", Name: "Poller Wait, parking", Against: "thread", Ours: pollerParking, Base: threadParking, Bound: 0.5, Slice: time.Millisecond},
+	// An allocation per operation brings a collection now and then. A slice is long enough for one.
+	{ID: "NewClose", Name: "Counter New+Close", Against: "raw", Ours: newClose, Base: rawNewClose, Bound: 1.15, Allocs: 1, Slice: 150 * time.Millisecond},
+}
