@@ -43,7 +43,8 @@ type Poller[T any] struct {
 	free   int // the first free slot, or -1
 	live   int
 	closed bool
-	stale  bool             // the set holds an item that can't be deleted
+	orphan bool             // an item was left to the kernel, because its descriptor was closed before Remove
+	stale  bool             // the kernel still has an orphan: the set is to be replaced
 	ahead  []sys.EpollEvent // read ahead by Events
 	buf    []sys.EpollEvent
 }
@@ -233,12 +234,12 @@ func (p *Poller[T]) collect(s *set, dst []Event[T], ahead int) (int, error) {
 	}
 }
 
-// decode turns the kernel's event into ours. An event of a registration that is gone comes from an item that couldn't be
-// deleted, unless it was read ahead.
+// decode turns the kernel's event into ours. An event of a registration that is gone was read ahead, or comes from an item that
+// couldn't be deleted.
 func (p *Poller[T]) decode(in *sys.EpollEvent, out *Event[T]) bool {
 	s := &p.slots[in.Fd]
 	if s.generation != in.Pad || s.reg == nil {
-		p.stale = true
+		p.stale = p.orphan
 		return false
 	}
 	if s.oneShot {
@@ -320,7 +321,7 @@ func (p *Poller[T]) replace(s *set) error {
 	}
 	p.mu.Lock()
 	p.set.Store(n)
-	p.stale = false
+	p.stale, p.orphan = false, false
 	p.ahead = nil // all that is ready is reported by the new set
 	p.mu.Unlock()
 	s.fd.MoveAttachments(&n.fd)

@@ -80,7 +80,7 @@ func (p *Poller[T]) add(c syscall.Conn, events Events, value T) (*Registration[T
 		return nil, err
 	}
 	if err := r.enter(p.set.Load()); err != nil {
-		p.vacate(r)
+		p.vacate(r, false)
 		return nil, err
 	}
 	return r, nil
@@ -138,14 +138,15 @@ func (p *Poller[T]) occupy(r *Registration[T], value T) error {
 	return nil
 }
 
-// vacate takes r's slot away, and lets go of its value.
-func (p *Poller[T]) vacate(r *Registration[T]) {
+// vacate takes r's slot away, and lets go of its value. orphan says that the kernel may still have the item.
+func (p *Poller[T]) vacate(r *Registration[T], orphan bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || r.gone {
 		return
 	}
 	r.gone = true
+	p.orphan = p.orphan || orphan
 	p.slots[r.index] = slot[T]{generation: r.generation + 1, next: int32(p.free)}
 	p.free = r.index
 	p.live--
@@ -237,9 +238,10 @@ func (r *Registration[T]) Remove() error {
 		}
 		return err
 	})
-	r.p.vacate(r)
-	if errors.Is(err, os.ErrClosed) || errors.Is(err, unix.ENOENT) {
-		err = nil // what the kernel may still report of a closed connection is dropped, with its set
+	closed := errors.Is(err, os.ErrClosed)
+	r.p.vacate(r, closed)
+	if closed || errors.Is(err, unix.ENOENT) {
+		err = nil
 	}
 	return fail("remove", err)
 }
@@ -268,7 +270,7 @@ func (a *attachment[T]) Detach(num int) {
 	}
 	// A set that replaces this one meanwhile doesn't get the number: its owner refuses to lend it.
 	_ = r.ctl(p.set.Load(), unix.EPOLL_CTL_DEL, num, 0)
-	p.vacate(r)
+	p.vacate(r, false)
 }
 
 // Move implements fd.Attachment: the descriptor is a set, which was replaced by another.
@@ -286,6 +288,6 @@ func (a *attachment[T]) Move(to *fd.FD) {
 	_ = r.lend(func(num int) error { return r.ctl(s, unix.EPOLL_CTL_DEL, num, 0) })
 	r.engine = to
 	if err := r.enter(s); err != nil {
-		p.vacate(r)
+		p.vacate(r, false)
 	}
 }
