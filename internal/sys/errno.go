@@ -27,8 +27,7 @@ func Named(call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var e Errno
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[Errno](err); ok {
 		return Error(call, e)
 	}
 	return err
