@@ -1,0 +1,9 @@
+//go:build linux && !(386 || amd64 || arm || arm64)
+
+package sys
+
+type sigaction struct{ mask uint64 }
+
+func newSigaction(uintptr) sigaction { return sigaction{} }
+
+func guardPC() uintptr { return 0 }

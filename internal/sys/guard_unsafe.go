@@ -1,0 +1,51 @@
+//go:build linux
+
+package sys
+
+import (
+	"runtime"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A seccomp filter may answer a system call that it doesn't know with SIGSYS, as Android's does, and Go's runtime ends the
+// program then. While a call is guarded, the signal's handler is one that makes the call fail with ENOSYS instead. Handlers are
+// the process's: a call that another thread makes in that moment, and that would have ended the program, fails too.
+
+var guard sync.Mutex
+
+// Guarded makes a system call that a seccomp filter may answer with SIGSYS; the answer is then ENOSYS. It is for probing: the guard costs
+// two more calls, and none where no filter is installed. On architectures without a guard of their own the call is made as it is.
+func Guarded(call, a1, a2, a3, a4 uintptr) (uintptr, Errno) {
+	if guardPC() == 0 || !filtered() {
+		r, _, e := syscall.RawSyscall6(call, a1, a2, a3, a4, 0, 0)
+		return r, e
+	}
+	guard.Lock()
+	defer guard.Unlock()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	act := newSigaction(guardPC())
+	var old sigaction
+	if e := setSigaction(&act, &old); e != 0 {
+		return 0, e
+	}
+	r, _, e := syscall.RawSyscall6(call, a1, a2, a3, a4, 0, 0)
+	setSigaction(&old, nil)
+	return r, e
+}
+
+// filtered says whether a seccomp filter may be installed: prctl(PR_GET_SECCOMP).
+func filtered() bool {
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	return mode != 0 || err != nil && err != unix.EINVAL
+}
+
+func setSigaction(act, old *sigaction) Errno {
+	_, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGSYS), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)),
+		unsafe.Sizeof(act.mask), 0, 0)
+	return e
+}
