@@ -44,6 +44,7 @@ const includes = `
 #include <linux/errno.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
+#include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/stat.h>
 #include <linux/time.h>
@@ -51,6 +52,7 @@ const includes = `
 #include <linux/timerfd.h>
 #include <linux/uio.h>
 #include <asm/ioctls.h>
+#include <asm/signal.h>
 #include <asm/termbits.h>
 #include <asm/unistd.h>
 
