@@ -4,6 +4,7 @@ package fildes
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -73,6 +74,8 @@ func (f *FD) fail(op string, err error) error {
 	}
 	return NewOpError("fd", op, name, err)
 }
+
+var errNoFunction = fmt.Errorf("there is no function to run: %w", os.ErrInvalid)
 
 // engine is safe on a nil FD, whose engine refuses everything.
 func (f *FD) engine() *fd.FD {
@@ -222,6 +225,9 @@ func (f *FD) SetWriteDeadline(t time.Time) error {
 //
 // op must not close the descriptor, change its O_NONBLOCK, or call Close.
 func (f *FD) Control(op func(fd int) error) error {
+	if op == nil {
+		return f.fail("control", errNoFunction)
+	}
 	var own error
 	err := f.engine().Control(func(num int) error {
 		own = op(num)
@@ -251,6 +257,9 @@ func (f *FD) WaitWrite(ctx context.Context, op func(fd int) error) error {
 }
 
 func (f *FD) wait(ctx context.Context, m fd.Mode, name string, op func(fd int) error) error {
+	if op == nil {
+		return f.fail(name, errNoFunction)
+	}
 	var own error
 	err := f.engine().Await(ctx, m, func(num int) error {
 		if own = op(num); own == fd.Again {

@@ -7,6 +7,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -243,4 +248,133 @@ func TestOthersMakeItBlocking(t *testing.T) {
 	_, err = unix.Write(p[1], []byte{1})
 	check(t, err)
 	check(t, c.Err())
+}
+
+func TestNoFunction(t *testing.T) {
+	r, _ := pipe(t)
+	for name, err := range map[string]error{
+		"Control":   r.Control(nil),
+		"WaitRead":  r.WaitRead(t.Context(), nil),
+		"WaitWrite": r.WaitWrite(t.Context(), nil),
+	} {
+		if !errors.Is(err, os.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	raw, err := r.SyscallConn()
+	check(t, err)
+	for name, err := range map[string]error{"Control": raw.Control(nil), "Read": raw.Read(nil), "Write": raw.Write(nil)} {
+		if !errors.Is(err, os.ErrInvalid) {
+			t.Errorf("raw %s: %v", name, err)
+		}
+	}
+}
+
+// A function that panics, and is recovered from, leaves the handle as it was.
+func TestFunctionThatPanics(t *testing.T) {
+	r, w := pipe(t)
+	try := func(f func()) {
+		t.Helper()
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		f()
+	}
+	bad := func(int) error { panic("on purpose") }
+	waits := func(i int) func(int) error { // panics inside the poller
+		return func(int) error {
+			if i--; i < 0 {
+				panic("on purpose")
+			}
+			return unix.EAGAIN
+		}
+	}
+	try(func() { _ = r.Control(bad) })
+	try(func() { _ = r.WaitRead(t.Context(), bad) })
+	try(func() { _ = r.WaitRead(t.Context(), waits(1)) })
+	try(func() { _ = w.WaitWrite(t.Context(), waits(1)) })
+	c := fdtest.Go(t, func() error { var b [1]byte; _, err := r.Read(b[:]); return err }).Parked()
+	_, err := w.Write([]byte{1})
+	check(t, err)
+	check(t, c.Err())
+	check(t, fdtest.Go(t, r.Close).Err())
+}
+
+// A read that blocks a thread, because somebody else has made the description blocking, is interrupted by signals.
+func TestInterruptedCallIsRetried(t *testing.T) {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	check(t, err)
+	defer unix.Close(p[1])
+	// With a timeout a socket's read isn't restarted by the kernel.
+	check(t, unix.SetsockoptTimeval(p[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 20}))
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGUSR1)
+	defer signal.Stop(signals)
+	for name, read := range map[string]func(f *fildes.FD) error{
+		"Read":         func(f *fildes.FD) error { _, err := f.Read(make([]byte, 1)); return err },
+		"ReadVectored": func(f *fildes.FD) error { _, err := f.ReadVectored(t.Context(), [][]byte{make([]byte, 1)}); return err },
+	} {
+		f, err := fildes.Adopt(dup(t, p[0]), "socket")
+		check(t, err)
+		check(t, unix.SetNonblock(p[0], false))
+		c := fdtest.Go(t, func() error { return read(f) })
+		for range 20 {
+			tasks, err := os.ReadDir("/proc/self/task")
+			check(t, err)
+			for _, task := range tasks {
+				tid, err := strconv.Atoi(task.Name())
+				check(t, err)
+				_ = unix.Tgkill(unix.Getpid(), tid, unix.SIGUSR1)
+			}
+			<-signals
+		}
+		_, err = unix.Write(p[1], []byte{1})
+		check(t, err)
+		if err := c.Err(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		check(t, f.Close())
+	}
+	check(t, unix.Close(p[0]))
+}
+
+// The race detector must see what the kernel writes into the buffers, and reads from them.
+func TestRacesAreSeen(t *testing.T) {
+	if !fdtest.Race {
+		t.Skip("this build has no race detector")
+	}
+	for name, race := range map[string]func(r, w *fildes.FD, b []byte) error{
+		"Read":  func(r, w *fildes.FD, b []byte) error { _, err := r.Read(b); return err },
+		"Write": func(r, w *fildes.FD, b []byte) error { _, err := w.Write(b); return err },
+		"ReadVectored": func(r, w *fildes.FD, b []byte) error {
+			_, err := r.ReadVectored(context.Background(), [][]byte{b[:1], b[1:]})
+			return err
+		},
+		"WriteVectored": func(r, w *fildes.FD, b []byte) error {
+			_, err := w.WriteVectored(context.Background(), [][]byte{b[:1], b[1:]})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err, child := fdtest.InChild(t, "GORACE=exitcode=66 halt_on_error=1")
+			if !child {
+				if err == nil || !strings.Contains(out, "DATA RACE") {
+					t.Errorf("no race was reported: %v\n%s", err, out)
+				}
+				return
+			}
+			r, w := pipe(t)
+			_, err = w.Write([]byte{1, 2})
+			check(t, err)
+			b := make([]byte, 2)
+			start := make(chan struct{})
+			var wg sync.WaitGroup
+			wg.Go(func() { <-start; _ = race(r, w, b) })
+			wg.Go(func() { <-start; b[1]++ })
+			close(start)
+			wg.Wait()
+		})
+	}
 }
