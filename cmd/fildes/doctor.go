@@ -46,7 +46,7 @@ With --json the report is one JSON object:
   rows     in order, each with
            kind, check, what: strings; kind and check are stable names
            result: "ok", "unsupported", "denied" or "failed"
-           missing: the feature or capability, if one is known to be missing
+           missing: the feature, capability or the like, where it is known
            reason: why the result isn't "ok"
            samples: how many times it was timed; absent if it wasn't
            ns, raw_ns: medians in nanoseconds; ratio: ns/raw_ns; raw_ns and
@@ -154,15 +154,33 @@ func finish(w io.Writer, p *report.Printer, r *report.Report, asJSON bool) error
 func printer(w io.Writer, color string) *report.Printer {
 	const narrowest, usual, widest = 60, 80, 100
 	p := &report.Printer{W: w, Width: usual, Color: color == "always"}
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	columns, terminal := terminalWidth(w)
+	if !terminal {
 		return p
 	}
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-		p.Width = min(max(width, narrowest), widest)
+	if columns > 0 {
+		p.Width = min(max(columns, narrowest), widest)
 	}
 	if color == "auto" {
 		p.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	return p
+}
+
+// terminalWidth says whether w is a terminal, and how wide; zero is unknown.
+func terminalWidth(w io.Writer) (columns int, terminal bool) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0, false
+	}
+	c, err := f.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	_ = c.Control(func(fd uintptr) { // fails only when it is closed
+		if terminal = term.IsTerminal(int(fd)); terminal {
+			columns, _, _ = term.GetSize(int(fd))
+		}
+	})
+	return columns, terminal
 }

@@ -30,7 +30,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// versions are those of this program and of the library in it, as the build has recorded them.
+// versions returns those of this program and of the library in it, as the build has recorded them.
 func versions() (tool, library string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -46,7 +46,15 @@ func versions() (tool, library string) {
 			library = dep.Replace.Version
 		}
 	}
-	// A checkout builds both from the same commit.
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			tool += ", commit " + s.Value[:min(len(s.Value), 12)]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			tool += ", modified"
+		}
+	}
+	// A checkout builds both from one commit.
 	if library == "" || library == "(devel)" {
 		library = tool
 	}

@@ -23,15 +23,23 @@ import (
 type Doctor struct {
 	// Command makes the command that runs [Child] with the two arguments.
 	Command func(kind, from string) *exec.Cmd
+
+	end time.Time // no check starts later
 }
 
 // Examine runs the checks of a kind and hands each row to emit, whose error ends it.
 func (d *Doctor) Examine(kind *Kind, emit func(report.Row) error) error {
+	if d.end.IsZero() {
+		d.end = time.Now().Add(allTime)
+	}
 	end := time.Now().Add(kindTime)
+	if end.After(d.end) {
+		end = d.end
+	}
 	for next := 0; next < len(kind.Checks); {
 		c := &kind.Checks[next]
 		if time.Now().After(end) {
-			if err := emit(lost(kind, c, report.Failed, fmt.Sprintf("not run: the checks of %s have had their %v", kind.Name, kindTime))); err != nil {
+			if err := emit(lost(kind, c, report.Failed, "not run: the checks before it have taken too long")); err != nil {
 				return err
 			}
 			next++
@@ -76,7 +84,7 @@ func lost(kind *Kind, c *Check, result report.Result, reason string) report.Row 
 
 var (
 	errNoChild   = errors.New("no process can be started")
-	errForbidden = errors.New("killed by SIGSYS: a seccomp filter forbids a system call that the check makes")
+	errForbidden = errors.New("killed by SIGSYS: a seccomp filter forbids one of its system calls")
 )
 
 // child runs one process, emits its rows, and says how many there were and what the process died of, if it did.
@@ -139,10 +147,10 @@ func cause(ended error, complaint []byte) error {
 	}
 	for line := range strings.Lines(string(complaint)) {
 		if line = strings.TrimSpace(line); line != "" {
-			return fmt.Errorf("the process that ran the check died (%v): %s", exit, line)
+			return fmt.Errorf("the process that ran the check died (%w): %s", exit, line)
 		}
 	}
-	return fmt.Errorf("the process that ran the check died: %v", exit)
+	return fmt.Errorf("the process that ran the check died: %w", exit)
 }
 
 // Self makes a command that runs this program.

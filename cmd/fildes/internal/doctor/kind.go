@@ -16,7 +16,7 @@ import (
 )
 
 // Kinds is every kind that the doctor knows, in the order of its report.
-var Kinds = []*Kind{&fdKind, &eventfdKind}
+var Kinds = []*Kind{&fdKind, &eventfdKind, &timerfdKind, &epollKind}
 
 // A Kind is one kind of descriptor, and a package of the library.
 type Kind struct {
@@ -31,13 +31,13 @@ type Kind struct {
 // A Check is one row of the report.
 type Check struct {
 	Name string // stable: it stands in the JSON
-	What string // what is done, in at most 36 letters
+	What string // what is done, in at most 40 letters
 	// Needs is the capability without which Run fails with EPERM, if there is one.
 	Needs host.Capability
 	Run   func(t *Trial) error
 }
 
-// Needs is zero (CAP_CHOWN) for none: no descriptor needs that one.
+// nothing (CAP_CHOWN, which no descriptor needs) is the zero value of Check.Needs.
 const nothing host.Capability = 0
 
 // Select returns the kinds of the given names without repetition, or all if there are no names.
@@ -78,7 +78,7 @@ func Capabilities() []host.Capability {
 
 // Sysctls returns those that matter to some kind.
 func Sysctls() []string {
-	all := []string{"fs.file-max", "fs.nr_open"}
+	all := []string{"fs.file-max"}
 	for _, k := range Kinds {
 		all = append(all, k.Sysctls...)
 	}

@@ -95,7 +95,7 @@ func refused(what string, got, expected error) error {
 		return nil
 	}
 	if got == nil {
-		return fmt.Errorf("%s: no error, not %q", what, expected)
+		return fmt.Errorf("%s: no error, not %q", what, expected.Error())
 	}
-	return fmt.Errorf("%s: not %q but: %w", what, expected, got)
+	return fmt.Errorf("%s: not %q but: %w", what, expected.Error(), got)
 }

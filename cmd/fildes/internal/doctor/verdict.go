@@ -5,7 +5,9 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/fildes/fildes"
@@ -15,6 +17,9 @@ import (
 
 // judge turns a check's error into the row's result.
 func judge(row *report.Row, needs host.Capability, err error) {
+	if errors.Is(err, fs.ErrNotExist) && !mounted("/proc/self/fd") {
+		err = &absentError{"/proc", err}
+	}
 	switch {
 	case err == nil:
 		row.Result = report.OK
@@ -31,6 +36,7 @@ func judge(row *report.Row, needs host.Capability, err error) {
 		return
 	}
 	switch {
+	case row.Missing != "" && strings.Contains(row.Reason, "needs "+row.Missing):
 	case row.Missing != "":
 		row.Reason = "needs " + row.Missing + ": " + row.Reason
 	case needs != nothing:
@@ -38,6 +44,20 @@ func judge(row *report.Row, needs host.Capability, err error) {
 	default:
 		row.Reason = "a seccomp filter or a security module forbids it: " + row.Reason
 	}
+}
+
+// An absentError says what the system around the kernel doesn't have.
+type absentError struct {
+	what string
+	err  error
+}
+
+func (e *absentError) Error() string   { return "there is no " + e.what + ": " + e.err.Error() }
+func (e *absentError) Unwrap() []error { return []error{errors.ErrUnsupported, e.err} }
+
+func mounted(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // missing is the name of a capability that this process doesn't have.
@@ -58,6 +78,9 @@ func feature(err error) string {
 			return e.Feature + " (Linux " + e.Since + ")"
 		}
 		return e.Feature
+	}
+	if e, ok := errors.AsType[*absentError](err); ok {
+		return e.what
 	}
 	if e, ok := errors.AsType[*os.SyscallError](err); ok {
 		return e.Syscall

@@ -39,7 +39,7 @@ func Read(capabilities []Capability, sysctls []string) report.Host {
 	// The soft limit is the one in force: Go raises it to the hard one when a program starts.
 	var l unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) == nil {
-		h.Limits["RLIMIT_NOFILE.soft"], h.Limits["RLIMIT_NOFILE.hard"] = limit(l.Cur), limit(l.Max)
+		h.Limits["RLIMIT_NOFILE"], h.Limits["RLIMIT_NOFILE.hard"] = limit(l.Cur), limit(l.Max)
 	}
 	for _, name := range sysctls {
 		if b, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/")); err == nil {

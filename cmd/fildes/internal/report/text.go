@@ -17,8 +17,8 @@ type Printer struct {
 	Width int
 	Color bool
 
-	kind string // of the row before
-	err  error
+	kind, reason string // of the row before
+	err          error
 }
 
 // Columns that don't depend on the width. A kind's name has at most eight letters.
@@ -33,7 +33,8 @@ const (
 	minWhat     = 16
 )
 
-func (p *Printer) whatWidth() int { return max(p.Width-fixedWidth, minWhat) }
+// whatWidth leaves the last column free: some terminals wrap there, and some programs count bytes, of which µ has two.
+func (p *Printer) whatWidth() int { return max(p.Width-fixedWidth-1, minWhat) }
 
 func (p *Printer) printf(format string, args ...any) {
 	if p.err == nil {
@@ -45,7 +46,11 @@ func (p *Printer) printf(format string, args ...any) {
 func (p *Printer) Host(h Host) error {
 	p.fact("kernel", []string{"Linux " + h.Kernel, h.Machine})
 	p.fact("program", []string{h.Go, h.GOOS + "/" + h.GOARCH, fmt.Sprintf("GOMAXPROCS %d", h.GOMAXPROCS), "seccomp " + h.Seccomp})
-	p.fact("user", []string{fmt.Sprintf("uid %d", h.UID), fmt.Sprintf("effective uid %d", h.EUID)})
+	user := fmt.Sprintf("effective uid %d", h.EUID)
+	if h.EUID == 0 {
+		user += " (root)"
+	}
+	p.fact("user", []string{fmt.Sprintf("uid %d", h.UID), user})
 	var caps []string
 	for _, name := range slices.Sorted(maps.Keys(h.Capabilities)) {
 		if h.Capabilities[name] {
@@ -108,7 +113,12 @@ func (p *Printer) Row(r Row) error {
 		p.printf("%s%s\n", strings.Repeat(" ", kindWidth+gap), line)
 	}
 	const indent = kindWidth + gap + 2
-	for _, line := range wrap(strings.Fields(printable(r.Reason)), p.Width-indent) {
+	reason := r.Reason
+	if reason != "" && reason == p.reason && kind == "" {
+		reason = "for the same reason"
+	}
+	p.reason = r.Reason
+	for _, line := range wrap(strings.Fields(printable(reason)), p.Width-indent) {
 		p.printf("%s%s\n", strings.Repeat(" ", indent), p.paint(color, line))
 	}
 	return p.err
@@ -118,9 +128,11 @@ func (p *Printer) Row(r Row) error {
 func (p *Printer) Summary(s Summary) error {
 	n := s.OK + s.Unsupported + s.Denied + s.Failed
 	p.printf("\n%d checks: %d ok, %d unsupported, %d denied, %d failed.\n", n, s.OK, s.Unsupported, s.Denied, s.Failed)
-	for _, line := range wrap(strings.Fields("TIME is the median of one operation; × RAW is how many times as long it took as the same "+
-		"system calls without the library."), p.Width) {
-		p.printf("%s\n", line)
+	if s.OK > 0 {
+		const legend = "TIME is the median of one operation, × RAW its ratio to the same system calls made directly."
+		for _, line := range wrap(strings.Fields(legend), p.Width) {
+			p.printf("%s\n", line)
+		}
 	}
 	return p.err
 }
