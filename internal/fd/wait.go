@@ -168,20 +168,15 @@ func (w *waits) why(ctx context.Context, d *direction, err error) error {
 // contextError says why ctx ended, in a form that matches its Err and its Cause.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == nil || errors.Is(cause, err) {
-		cause, err = cmpOr(cause, err), nil
-	}
-	if err == nil {
+	switch {
+	case err == nil: // somebody's own context, which is done and doesn't say why
+		return context.Canceled
+	case cause == nil:
+		return err
+	case errors.Is(cause, err):
 		return cause
 	}
 	return &causeError{cause, err}
-}
-
-func cmpOr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 type causeError struct{ cause, err error }
