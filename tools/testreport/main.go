@@ -24,11 +24,11 @@ import (
 
 // event is one line of go test -json.
 type event struct {
-	Action     string
-	Package    string
-	ImportPath string
-	Test       string
-	Output     string
+	Action  string
+	Package string
+	Test    string
+	Output  string
+	Elapsed float64
 }
 
 // state is what is remembered from one run to the next.
@@ -97,6 +97,7 @@ var (
 // read shows a run and adds it to s.
 func (s *state) read(r io.Reader, w io.Writer, run string) (failed int, skips []skip) {
 	output := make(map[string][]string) // by package and test
+	shown := make(map[string]bool)      // the packages whose result was
 	in := bufio.NewReader(r)
 	for {
 		line, err := in.ReadString('\n')
@@ -116,6 +117,7 @@ func (s *state) read(r io.Reader, w io.Writer, run string) (failed int, skips []
 			output[key] = append(output[key], e.Output)
 			if e.Test == "" && result.MatchString(e.Output) && e.Output != "PASS\n" && !strings.HasPrefix(e.Output, "?") {
 				_, _ = io.WriteString(w, e.Output)
+				shown[e.Package] = true
 			}
 		case "fail":
 			failed++
@@ -126,6 +128,8 @@ func (s *state) read(r io.Reader, w io.Writer, run string) (failed int, skips []
 		case "pass":
 			if e.Test != "" {
 				s.Passed++
+			} else if !shown[e.Package] { // a test binary by itself doesn't say it
+				_, _ = fmt.Fprintf(w, "ok  \t%s\t%.3fs\n", e.Package, e.Elapsed)
 			}
 			delete(output, key)
 		case "skip":
