@@ -35,7 +35,7 @@ type Result struct {
 // them doesn't show, and what the processor does for longer meets all sides.
 const (
 	defaultSlice = 300 * time.Microsecond
-	roundTime    = 5 * time.Millisecond // of each side
+	roundTime    = 10 * time.Millisecond // of one side
 )
 
 // Measure measures an operation in rounds. In each it makes all objects anew, so that the place where one of them happens to lie
@@ -66,7 +66,7 @@ func round(op ops.Op, n, first int) (ns [3]float64) {
 	}
 	runtime.GC() // else the rubbish of the setups is collected during a measurement
 	var slices [3][]float64
-	for k := range max(1, int(roundTime/sliceOf(op))) {
+	for k := range slicesOf(op) {
 		for _, i := range orders[(first+k)%len(orders)] {
 			runs[i](n/8+1, &stopwatch{}) // warm
 			slices[i] = append(slices[i], timed(runs[i], n))
@@ -76,6 +76,13 @@ func round(op ops.Op, n, first int) (ns [3]float64) {
 		ns[i] = Median(slices[i])
 	}
 	return ns
+}
+
+func slicesOf(op ops.Op) int {
+	if op.Slices != 0 {
+		return op.Slices
+	}
+	return max(1, int(roundTime/sliceOf(op)))
 }
 
 func sliceOf(op ops.Op) time.Duration {

@@ -1,0 +1,18 @@
+//go:build linux && !race
+
+package ratio
+
+import (
+	"testing"
+
+	"github.com/fildes/fildes/bench/internal/ops"
+)
+
+// Unlike times, allocations can be checked on a busy machine. (Under the race detector sync.Pool forgets on purpose.)
+func TestAllocations(t *testing.T) {
+	for _, op := range ops.Table {
+		if got := allocations(op.Ours); got > op.Allocs {
+			t.Errorf("%s allocates %g times per operation, want %g at most", op.ID, got, op.Allocs)
+		}
+	}
+}
