@@ -28,7 +28,7 @@ type report struct {
 	Results []ratio.Result `json:"results"`
 }
 
-// run returns the exit status: 0, 1 with --check if a bound is exceeded, 2 for wrong usage.
+// run returns the exit status: 0, 1 with --check if a bound is exceeded, 2 for wrong usage or output that nobody takes.
 func run(args []string, stdout, stderr io.Writer) int {
 	var out printer = text{}
 	flags := flag.NewFlagSet("ratios", flag.ContinueOnError)
@@ -47,19 +47,28 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	match, err := regexp.Compile(*only)
 	if err != nil || *rounds < 1 || flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "ratios: there must be 1 round or more, a regexp for --only, and no arguments")
+		_, _ = fmt.Fprintln(stderr, "ratios: there must be 1 round or more, a regexp for --only, and no arguments")
 		return 2
 	}
 	r := report{Machine: thisMachine(), Rounds: *rounds}
-	out.begin(stdout, r)
+	put := func(s string) {
+		if _, e := io.WriteString(stdout, s); e != nil {
+			err = e
+		}
+	}
+	put(out.begin(r))
 	for _, op := range ops.Table {
 		if match.MatchString(op.ID) || match.MatchString(op.Name+" against "+op.Against) {
 			res := ratio.Measure(op, *rounds)
-			out.row(stdout, res)
+			put(out.row(res))
 			r.Results = append(r.Results, res)
 		}
 	}
-	out.end(stdout, r)
+	put(out.end(r))
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "ratios:", err)
+		return 2
+	}
 	if *check && r.over() > 0 {
 		return 1
 	}

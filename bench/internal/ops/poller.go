@@ -17,9 +17,6 @@ const (
 	room       = 64   // events that a wait may return
 )
 
-// sum uses what a wait returned, as a program would.
-var sum int
-
 // pollerReady waits for a set of which some are ready, and stay so.
 func pollerReady(ready int) Setup {
 	return func() (Run, func()) {
@@ -31,6 +28,7 @@ func pollerReady(ready int) Setup {
 		}
 		ctx, dst := context.Background(), make([]epoll.Event[int], room)
 		run := func(n int, clock Clock) {
+			sum := 0 // uses what a wait returned, as a program would
 			clock.StartTimer()
 			for range n {
 				k, err := p.Wait(ctx, dst)
@@ -42,6 +40,7 @@ func pollerReady(ready int) Setup {
 				}
 			}
 			clock.StopTimer()
+			runtime.KeepAlive(sum)
 		}
 		return run, func() {
 			for _, c := range cs {
@@ -62,6 +61,7 @@ func rawEpollReady(ready int) Setup {
 		}
 		dst := make([]unix.EpollEvent, room)
 		run := func(n int, clock Clock) {
+			sum := 0 // uses what a wait returned, as a program would
 			clock.StartTimer()
 			for range n {
 				k, err := unix.EpollWait(set, dst, 0)
@@ -73,6 +73,7 @@ func rawEpollReady(ready int) Setup {
 				}
 			}
 			clock.StopTimer()
+			runtime.KeepAlive(sum)
 		}
 		return run, func() {
 			for _, fd := range fds {

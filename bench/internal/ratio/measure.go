@@ -58,12 +58,13 @@ func Measure(op ops.Op, rounds int) Result {
 var orders = [][3]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {2, 0, 1}, {1, 2, 0}, {0, 2, 1}}
 
 func round(op ops.Op, n, first int) (ns [3]float64) {
-	var runs [3]ops.Run
-	for i, setup := range []ops.Setup{op.Ours, op.Base, op.Base} {
-		run, done := setup()
-		defer done()
-		runs[i] = run
-	}
+	ours, doneOurs := op.Ours()
+	defer doneOurs()
+	base, doneBase := op.Base()
+	defer doneBase()
+	again, doneAgain := op.Base()
+	defer doneAgain()
+	runs := [3]ops.Run{ours, base, again}
 	runtime.GC() // else the rubbish of the setups is collected during a measurement
 	var slices [3][]float64
 	for k := range slicesOf(op) {
@@ -106,11 +107,11 @@ func calibrate(op ops.Op) int {
 	defer doneBase()
 	for n := 64; ; {
 		per := (timed(ours, n) + timed(base, n)) / 2
-		if want := int(float64(sliceOf(op)) / per); want > 2*n {
-			n = min(want, 8*n)
-		} else {
+		want := int(float64(sliceOf(op)) / per)
+		if want <= 2*n {
 			return max(want, 64) // as many as the timers that are armed at once
 		}
+		n = min(want, 8*n)
 	}
 }
 
