@@ -145,6 +145,12 @@ func TestAdoptKeepsTheOffset(t *testing.T) {
 	check(t, err)
 	f, err := fildes.FromFile(shell)
 	check(t, err)
+	control(t, f, func(fd int) error {
+		if statusFlags(t, fd)&unix.O_NONBLOCK != 0 {
+			t.Error("O_NONBLOCK was set for everybody, to no end")
+		}
+		return nil
+	})
 	_, err = f.Write([]byte("second\n"))
 	check(t, err)
 	_, err = shell.WriteString("third\n")

@@ -38,15 +38,16 @@ type Poller[T any] struct {
 	// and closing a descriptor never needs it.
 	control sync.Mutex
 
-	mu     sync.Mutex // all below
-	slots  []slot[T]
-	free   int // the first free slot, or -1
-	live   int
-	closed bool
-	orphan bool             // an item was left to the kernel, because its descriptor was closed before Remove
-	stale  bool             // the kernel still has an orphan: the set is to be replaced
-	ahead  []sys.EpollEvent // read ahead by Events
-	buf    []sys.EpollEvent
+	mu      sync.Mutex // all below
+	slots   []slot[T]
+	free    int // the first free slot, or -1
+	live    int
+	closed  bool
+	retired bool             // the set is being given up
+	orphan  bool             // an item was left to the kernel, because its descriptor was closed before Remove
+	stale   bool             // the kernel still has an orphan: the set is to be replaced
+	ahead   []sys.EpollEvent // read ahead by Events
+	buf     []sys.EpollEvent
 }
 
 // set is the kernel's set. It is replaced when it holds what can't be deleted.
@@ -122,9 +123,6 @@ func fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := err.(syscall.Errno); ok {
-		err = sys.Error("epoll_wait", e)
-	}
 	err = fildes.NewOpError("epoll", op, "", err)
 	if oe := err.(*fildes.OpError); oe.Hint == "" && op != "wait" {
 		switch {
@@ -152,15 +150,9 @@ func fail(op string, err error) error {
 // again.
 func (p *Poller[T]) Wait(ctx context.Context, dst []Event[T]) (int, error) {
 	if p != nil && ctx != nil && len(dst) > 0 && (ctx.Done() == nil || ctx.Err() == nil) {
-		if s := p.set.Load(); s != nil {
-			if uint32(s.fd.Take())&fd.SafeReadMask == fd.Open {
-				n, _ := p.collect(s, dst, 0)
-				s.fd.Give()
-				if n > 0 {
-					return n, nil
-				}
-			} else {
-				s.fd.Give()
+		if s := p.set.Load(); s != nil && s.fd.Likely(fd.Read) {
+			if n, _ := p.collect(s, dst, 0); n > 0 {
+				return n, nil
 			}
 		}
 	}
@@ -199,13 +191,13 @@ func (p *Poller[T]) wait(ctx context.Context, dst []Event[T], ahead int) (n int,
 	}
 }
 
-// collect takes what is ready, up to len(dst) events, reading up to ahead of them from the kernel. The caller holds a
-// reference to s.
+// collect takes what is ready, up to len(dst) events, reading up to ahead of them from the kernel. What keeps the number valid is p.mu: who
+// gives up a set retires it first.
 func (p *Poller[T]) collect(s *set, dst []Event[T], ahead int) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		if p.stale || p.set.Load() != s {
+		if p.stale || p.retired || p.set.Load() != s {
 			return 0, errReplaced
 		}
 		evs := p.ahead
@@ -214,9 +206,9 @@ func (p *Poller[T]) collect(s *set, dst []Event[T], ahead int) (int, error) {
 			if len(p.buf) < want {
 				p.buf = make([]sys.EpollEvent, want)
 			}
-			n, err := sys.EpollPoll(s.fd.Num(), p.buf[:want])
-			if err != nil || n == 0 {
-				return 0, err
+			n, e := sys.EpollPoll(s.fd.Num(), &p.buf[0], want)
+			if n <= 0 {
+				return 0, sys.Error("epoll_pwait", e)
 			}
 			evs = p.buf[:n]
 		}
@@ -342,14 +334,19 @@ func (p *Poller[T]) end(giveUp func(s *set) (int, error)) (int, error) {
 	}
 	p.control.Lock()
 	defer p.control.Unlock()
+	p.mu.Lock()
+	was := p.retired
+	p.retired = true
+	p.mu.Unlock()
 	n, err := giveUp(p.set.Load())
+	p.mu.Lock()
 	if err != nil {
+		p.retired = was
+		p.mu.Unlock()
 		return -1, err
 	}
-	p.mu.Lock()
 	slots := p.slots
 	p.closed = true
-	p.stale = true // nothing is looked up any more
 	p.slots, p.ahead, p.live, p.free = nil, nil, 0, -1
 	p.mu.Unlock()
 	for i := range slots {

@@ -229,6 +229,8 @@ func TestStaleItemDoesntSpin(t *testing.T) {
 			check(t, a.Close())
 			check(t, r.Remove())
 		}
+		_, err = p.Add(newCounter(t), epoll.Readable, "successor") // in the same slot
+		check(t, err)
 		before := number(t, p)
 		if got := now(t, p); got != nil {
 			t.Fatal("after Remove:", got)
@@ -246,7 +248,7 @@ func TestStaleItemDoesntSpin(t *testing.T) {
 		if got := values(wait(t, p)); got != "other shot" && got != "edge other shot" {
 			t.Fatal(got)
 		}
-		if p.Len() != 3 {
+		if p.Len() != 4 {
 			t.Error(p.Len())
 		}
 		check(t, dup.Close())

@@ -39,9 +39,6 @@ const (
 	ReadMask  = life | predictRead | deadlineRead
 	WriteMask = life | predictWrite | deadlineWrite
 	Lifetime  = life // for what never waits
-
-	// SafeReadMask is ReadMask for a call that may be made on a shared description.
-	SafeReadMask = ReadMask &^ shared
 )
 
 // Mode is a direction.
@@ -87,6 +84,11 @@ func (f *FD) Give() {
 
 // Num is the number. It may be used only between Take and Give, where Take's state was Open.
 func (f *FD) Num() int { return f.owner.num }
+
+// Likely says, without a reference, whether an operation of the direction is admitted and needn't wait, as far as is known.
+func (f *FD) Likely(m Mode) bool {
+	return f.state.Load()&(uint64(Open)|m.predict()|m.deadline()) == uint64(Open)
+}
 
 // Shared says whether raw system calls are forbidden on the description.
 func (f *FD) Shared() bool { return uint32(f.state.Load())&shared != 0 }

@@ -138,8 +138,8 @@ func (w *waits) waitApart(num int, m Mode, op func(fd int) error, result *error)
 			if *result = op(num); *result != Again {
 				return true
 			}
-			var ev [1]sys.EpollEvent
-			if n, err := sys.EpollPoll(int(set), ev[:]); err != nil || n == 0 {
+			var ev sys.EpollEvent
+			if n, e := sys.EpollPoll(int(set), &ev, 1); e != 0 || n == 0 {
 				return false
 			}
 		}

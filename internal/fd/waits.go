@@ -36,7 +36,7 @@ type direction struct {
 
 	// Owned by waits.mu. All that reaches the poller as a deadline is computed from these and waits.closed, in apply.
 	deadline  time.Time // the user's
-	cancelled bool      // the watched context is done
+	cancelled bool      // a watched context is done
 	kicked    bool      // the operation is to be run again
 
 	// One registration with a context, which stays until a call comes with another one. Written under the gate and waits.mu, so
@@ -44,7 +44,6 @@ type direction struct {
 	watched struct {
 		done <-chan struct{} // nil if there is none
 		stop func() bool
-		turn uint64 // tells a registration from an earlier one that fires late
 	}
 }
 
@@ -182,26 +181,18 @@ func (w *waits) watch(ctx context.Context, d *direction) error {
 		d.watched.stop()
 	}
 	d.watched.done, d.watched.stop = done, nil
-	d.watched.turn++
 	if done != nil {
-		turn := d.watched.turn
-		d.watched.stop = context.AfterFunc(ctx, func() { w.cancel(d, turn) })
-	}
-	if d.cancelled {
-		d.cancelled = false
-		return w.apply(d)
+		d.watched.stop = context.AfterFunc(ctx, func() { w.cancel(d) })
 	}
 	return nil
 }
 
-// cancel is called when a watched context is done.
-func (w *waits) cancel(d *direction, turn uint64) {
+// cancel is called when a watched context is done. It may come late, and wake a wait with another context: that one goes on.
+func (w *waits) cancel(d *direction) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d.watched.turn == turn {
-		d.cancelled = true
-		_ = w.apply(d)
-	}
+	d.cancelled = true
+	_ = w.apply(d)
 }
 
 // SetDeadline sets the deadline of the directions; the zero time is none. It returns os.ErrNoDeadline where the descriptor

@@ -22,13 +22,3 @@ func EpollCreate() (int, error) {
 func EpollControl(epfd, op, fd int, ev *EpollEvent) error {
 	return Named("epoll_ctl", unix.EpollCtl(epfd, op, fd, ev))
 }
-
-// EpollPoll is epoll_wait(2) that doesn't wait.
-func EpollPoll(epfd int, dst []EpollEvent) (int, error) {
-	for {
-		n, err := unix.EpollWait(epfd, dst, 0)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
-}
