@@ -3,6 +3,7 @@
 package fdtest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -104,7 +105,9 @@ func leaks(before map[int]string) error {
 // childDescriptors runs this test binary as a child and returns the descriptors that it was started with.
 func childDescriptors(t testing.TB) map[int]string {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
+	ctx, cancel := context.WithTimeout(t.Context(), Bound)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^$")
 	cmd.Env = append(os.Environ(), listEnv+"=1")
 	out, err := cmd.Output()
 	if err != nil {
