@@ -5,6 +5,7 @@ package timerfd_test
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -51,6 +52,23 @@ func shift(d time.Duration) error {
 	return err
 }
 
+// lockClock keeps other test processes on the machine from setting the clock until the test has ended.
+func lockClock(t *testing.T) {
+	t.Helper()
+	dir, err := os.Open(os.TempDir())
+	noError(t, err)
+	t.Cleanup(func() { noError(t, dir.Close()) })
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return
+		}
+		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(end) {
+			t.Fatalf("flock %s: %v", dir.Name(), err)
+		}
+	}
+}
+
 // offset is how far the wall clock is ahead of CLOCK_MONOTONIC.
 func offset(t *testing.T) time.Duration {
 	t.Helper()
@@ -61,6 +79,7 @@ func offset(t *testing.T) time.Duration {
 }
 
 func TestTheClockIsLeftAsItWasFound(t *testing.T) {
+	lockClock(t)
 	before := offset(t)
 	back := setClock(t)
 	set := offset(t)
@@ -71,7 +90,10 @@ func TestTheClockIsLeftAsItWasFound(t *testing.T) {
 	between(t, "what is left", after-before, -step/2, step/2)
 }
 
+// cancellable is called once in a test.
 func cancellable(t *testing.T, c timerfd.Clock) *timerfd.Timer {
+	t.Helper()
+	lockClock(t)
 	return newTimer(t, &timerfd.Options{Clock: c, CancelOnSet: true})
 }
 
@@ -231,6 +253,7 @@ func TestSetTicksKeepsTheNotification(t *testing.T) {
 
 // Which clock a time is on: what remains is looked at while the wall clock is off by a step.
 func TestWhatASetClockChanges(t *testing.T) {
+	lockClock(t)
 	const h, some = time.Hour, step / 4
 	at := hence(h)
 	arm := func(c timerfd.Clock, op func(tm *timerfd.Timer) error) *timerfd.Timer {
@@ -275,6 +298,7 @@ func TestWhatASetClockChanges(t *testing.T) {
 
 // A time that the clock is set over expires.
 func TestClockSetOverATime(t *testing.T) {
+	lockClock(t)
 	tm := newTimer(t, &timerfd.Options{Clock: timerfd.Realtime})
 	start := time.Now()
 	noError(t, tm.ArmAt(hence(step*3/4), 0))

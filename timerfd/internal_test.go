@@ -149,7 +149,8 @@ func TestTimesForTheKernel(t *testing.T) {
 		want int64
 	}{
 		{5, 7, 12}, {5, -7, -2}, {5, math.MinInt64, math.MinInt64 + 5}, {1, math.MaxInt64, math.MaxInt64},
-		{math.MaxInt64, 1, math.MaxInt64}, {1, math.MaxInt64 - 1, math.MaxInt64}, {0, math.MaxInt64, math.MaxInt64}, {math.MaxInt64, math.MaxInt64, math.MaxInt64},
+		{math.MaxInt64, 1, math.MaxInt64}, {1, math.MaxInt64 - 1, math.MaxInt64},
+		{0, math.MaxInt64, math.MaxInt64}, {math.MaxInt64, math.MaxInt64, math.MaxInt64},
 	} {
 		if got := add(c.now, c.d); got != c.want {
 			t.Errorf("%d + %d is %d, not %d", c.now, c.d, got, c.want)

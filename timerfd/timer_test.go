@@ -45,7 +45,12 @@ func newTimer(tb testing.TB, opts *timerfd.Options) *timerfd.Timer {
 
 func perClock(t *testing.T, test func(t *testing.T, c timerfd.Clock)) {
 	for _, c := range allClocks {
-		t.Run(c.String(), func(t *testing.T) { test(t, c) })
+		t.Run(c.String(), func(t *testing.T) {
+			if c == timerfd.Realtime || c == timerfd.RealtimeAlarm {
+				lockClock(t)
+			}
+			test(t, c)
+		})
 	}
 }
 
