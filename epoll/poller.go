@@ -149,7 +149,7 @@ func fail(op string, err error) error {
 // is refused with [os.ErrInvalid]. Moving to a new set (see the package's documentation) can fail with EMFILE and the like; the next Wait tries
 // again.
 func (p *Poller[T]) Wait(ctx context.Context, dst []Event[T]) (int, error) {
-	if p != nil && ctx != nil && len(dst) > 0 && (ctx.Done() == nil || ctx.Err() == nil) {
+	if p != nil && ctx != nil && len(dst) > 0 && ctx.Err() == nil {
 		if s := p.set.Load(); s != nil && s.fd.Likely(fd.Read) {
 			if n, _ := p.collect(s, dst, 0); n > 0 {
 				return n, nil

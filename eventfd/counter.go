@@ -144,7 +144,7 @@ func fail(op string, err error) error {
 // An n of 2^64-1 is refused with [os.ErrInvalid]. A done ctx fails the call before anything is added, with an error that matches
 // ctx.Err() and context.Cause(ctx).
 func (c *Counter) Add(ctx context.Context, n uint64) error {
-	if c != nil && n <= Max && ctx != nil && (ctx.Done() == nil || ctx.Err() == nil) {
+	if c != nil && n <= Max && ctx != nil && ctx.Err() == nil {
 		if uint32(c.fd.Take())&fd.WriteMask == fd.Open {
 			e := sys.RawWriteWord(c.fd.Num(), &n)
 			c.fd.Give()
@@ -172,7 +172,7 @@ func (c *Counter) addSlow(ctx context.Context, n uint64) error {
 // Of several that wait, one gets the value. A done ctx fails the call before anything is taken, with an error that matches ctx.Err() and
 // context.Cause(ctx).
 func (c *Counter) Wait(ctx context.Context) (uint64, error) {
-	if c != nil && ctx != nil && (ctx.Done() == nil || ctx.Err() == nil) {
+	if c != nil && ctx != nil && ctx.Err() == nil {
 		if uint32(c.fd.Take())&fd.ReadMask == fd.Open {
 			var n uint64
 			e := sys.RawReadWord(c.fd.Num(), &n)

@@ -8,11 +8,12 @@ import (
 )
 
 // The Raw forms don't tell the scheduler that a system call is under way. They are for descriptions that are ours alone,
-// which nobody else can make blocking: a raw call that blocks would stop the whole program at the next collection.
+// which nobody else can make blocking: a raw call that blocks would stop the whole program at the next collection. RawSyscall6 is
+// a call less deep than RawSyscall.
 
 // RawReadWord reads the 8 bytes of an eventfd or a timerfd: read(2).
 func RawReadWord(fd int, p *uint64) Errno {
-	_, _, e := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(p)), 8)
+	_, _, e := syscall.RawSyscall6(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(p)), 8, 0, 0, 0)
 	if raceEnabled && e == 0 {
 		raceAcquire()
 	}
@@ -24,7 +25,7 @@ func RawWriteWord(fd int, p *uint64) Errno {
 	if raceEnabled {
 		raceRelease()
 	}
-	_, _, e := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(p)), 8)
+	_, _, e := syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(p)), 8, 0, 0, 0)
 	return e
 }
 
