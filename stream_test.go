@@ -358,7 +358,7 @@ func TestRacesAreSeen(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err, child := fdtest.InChild(t, "GORACE=exitcode=66 halt_on_error=1")
+			out, child, err := fdtest.InChild(t, "GORACE=exitcode=66 halt_on_error=1")
 			if !child {
 				if err == nil || !strings.Contains(out, "DATA RACE") {
 					t.Errorf("no race was reported: %v\n%s", err, out)

@@ -57,19 +57,15 @@ func add(t testing.TB, c *eventfd.Counter) {
 // now returns what is ready, without waiting for more.
 func now(t testing.TB, p *epoll.Poller[string]) []epoll.Event[string] {
 	t.Helper()
-	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		var dst [16]epoll.Event[string]
-		n, err := p.Wait(ctx, dst[:])
-		cancel()
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
-			return nil
-		case err != nil:
-			t.Fatal(err)
-		}
-		return slices.Clone(dst[:n])
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	var dst [16]epoll.Event[string]
+	n, err := p.Wait(ctx, dst[:])
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
 	}
+	check(t, err)
+	return slices.Clone(dst[:n])
 }
 
 func wait(t testing.TB, p *epoll.Poller[string]) []epoll.Event[string] {
@@ -482,7 +478,8 @@ func TestLeftAheadIsHandedOver(t *testing.T) {
 	if got := values(append(others, epoll.Event[string]{Value: mine})); got != "a b c" {
 		t.Error(got)
 	}
-	for _, err := range p.Events(nil) { //nolint:staticcheck // the wrong argument is the point
+	var none context.Context
+	for _, err := range p.Events(none) {
 		if !errors.Is(err, os.ErrInvalid) {
 			t.Error(err)
 		}
@@ -528,7 +525,7 @@ func TestManyMoreThanTheBatch(t *testing.T) {
 
 // The Poller lets go of values and connections.
 func TestLetsGo(t *testing.T) {
-	type big struct{ b [1 << 16]byte }
+	type big [1 << 16]byte
 	p, err := epoll.New[*big](nil)
 	check(t, err)
 	defer p.Close()
@@ -698,7 +695,7 @@ func TestAllocations(t *testing.T) {
 }
 
 func TestLimitIsNamed(t *testing.T) {
-	if out, err, child := fdtest.InChild(t); !child {
+	if out, child, err := fdtest.InChild(t); !child {
 		if err != nil || strings.Contains(out, "--- SKIP") {
 			fdtest.Need(t, "seccomp", skipped(out))
 			t.Fatalf("%v\n%s", err, out)

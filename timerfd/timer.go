@@ -17,6 +17,7 @@ import (
 
 	"github.com/fildes/fildes"
 	"github.com/fildes/fildes/internal/fd"
+	"github.com/fildes/fildes/internal/probe"
 	"github.com/fildes/fildes/internal/sys"
 )
 
@@ -74,6 +75,7 @@ func New(opts *Options) (*Timer, error) {
 	case o.CancelOnSet && !o.Clock.wall():
 		return nil, fail("new", invalid("CancelOnSet is for Realtime and RealtimeAlarm, and "+o.Clock.String()+" can't be set"))
 	}
+	checkTimes()
 	n, e := sys.TimerFD(clocks[o.Clock].id)
 	if e != 0 {
 		err := sys.Error("timerfd_create", e)
@@ -99,6 +101,7 @@ func FromFile(f *os.File) (*Timer, error) {
 	if err != nil {
 		return nil, fail("from-file", err)
 	}
+	checkTimes()
 	t := new(Timer)
 	if err = fd.CheckAnonymous(n, "[timerfd]"); err == nil {
 		var info []byte
@@ -114,6 +117,14 @@ func FromFile(f *os.File) (*Timer, error) {
 		return nil, fail("from-file", err)
 	}
 	return t, nil
+}
+
+// checkTimes looks, on a 32-bit architecture, for the calls with 64-bit times before they are made for the first time: a seccomp filter
+// that doesn't know them may answer with SIGSYS, which ends the program.
+func checkTimes() {
+	if sys.Time32 && probe.Missing(sys.TimerSetCall) {
+		sys.ForgoTime64()
+	}
 }
 
 // describe takes the clock and CancelOnSet from the text in fdinfo.
@@ -385,7 +396,7 @@ func (t *Timer) Remaining() (left, interval time.Duration, err error) {
 // Of several that wait, one gets the number. It fails with [ErrClockSet] if the clock was set and the timer is to tell. A done ctx
 // fails the call before anything is taken, with an error that matches ctx.Err() and context.Cause(ctx).
 func (t *Timer) Wait(ctx context.Context) (expirations uint64, err error) {
-	if t != nil && ctx != nil && !t.clockSet.Load() && (ctx.Done() == nil || ctx.Err() == nil) {
+	if t != nil && ctx != nil && !t.clockSet.Load() && ctx.Err() == nil {
 		if uint32(t.fd.Take())&fd.ReadMask == fd.Open {
 			var n uint64
 			e := sys.RawReadWord(t.fd.Num(), &n)

@@ -13,11 +13,11 @@ import (
 const childEnv = "FDTEST_CHILD"
 
 // InChild is for a test that changes its process, or may kill it. In the test's own process it runs the test again in a child, returns the
-// child's output and its error, and false; in the child it returns true.
-func InChild(t testing.TB, env ...string) (out string, err error, child bool) {
+// child's output, false, and how the child ended; in the child it returns true.
+func InChild(t testing.TB, env ...string) (out string, child bool, err error) {
 	t.Helper()
 	if os.Getenv(childEnv) == t.Name() {
-		return "", nil, true
+		return "", true, nil
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*Bound)
 	defer cancel()
@@ -25,5 +25,5 @@ func InChild(t testing.TB, env ...string) (out string, err error, child bool) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run", pattern, "-test.count=1", "-test.v")
 	cmd.Env = append(append(os.Environ(), childEnv+"="+t.Name()), env...)
 	b, err := cmd.CombinedOutput()
-	return string(b), err, false
+	return string(b), false, err
 }

@@ -199,7 +199,7 @@ func (s Subject) zeroAndNil(t *testing.T) {
 	t.Run("Nil", func(t *testing.T) { s.methods(t, s.Nil, os.ErrInvalid) })
 	// A nil context is a wrong argument, not a crash.
 	for _, w := range s.Waits {
-		mustBe(t, w.Name+" with a nil context", w.Call(nil, s.open(t)), os.ErrInvalid) //nolint:staticcheck // the wrong argument is the point
+		mustBe(t, w.Name+" with a nil context", w.Call(nil, s.open(t)), os.ErrInvalid)
 	}
 }
 

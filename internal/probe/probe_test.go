@@ -32,7 +32,7 @@ func TestMissingUnderSeccomp(t *testing.T) {
 		"ENOSYS": fdtest.AnswerErrno(unix.ENOSYS),
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err, child := fdtest.InChild(t)
+			out, child, err := fdtest.InChild(t)
 			if !child {
 				if _, why, ok := strings.Cut(out, "needs seccomp: "); ok {
 					fdtest.Need(t, "seccomp", strings.SplitN(why, "\n", 2)[0])

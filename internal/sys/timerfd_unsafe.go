@@ -32,6 +32,12 @@ func TimerFD(clock int) (int, Errno) {
 // Time32 says that a kernel of this architecture may know 32-bit times only: TimerSet must be called then, not RawTimerSet.
 const Time32 = fallbackTime64
 
+// TimerSetCall is the number of the call that RawTimerSet makes.
+const TimerSetCall = sysTimerSet
+
+// ForgoTime64 makes TimerSet and TimerGet use the calls with 32-bit times. It does nothing on a 64-bit architecture.
+func ForgoTime64() { noTime64.Store(fallbackTime64) }
+
 // RawTimerSet is timerfd_settime(2), which never waits; on 32-bit architectures it is the call with 64-bit times. old may be nil.
 func RawTimerSet(fd, flags int, new, old *Itimerspec) Errno {
 	if raceEnabled {
