@@ -67,8 +67,8 @@ func reopenFlags(flags int) int {
 }
 
 // errNotReopened is why Inherit can't make a blocking description.
-var errNotReopened = errors.New("this kind of object can't be opened anew, and a duplicate would share O_NONBLOCK and make the " +
-	"child's reads and writes fail with EAGAIN")
+var errNotReopened = fmt.Errorf("%w: such an object can't be opened anew, and a duplicate would share O_NONBLOCK and make the child's "+
+	"reads and writes fail with EAGAIN", errors.ErrUnsupported)
 
 // Inherit returns a blocking description of the same object, for a child process.
 func (f *FD) Inherit(name string) (file *os.File, err error) {
@@ -99,7 +99,7 @@ func (f *FD) Inherit(name string) (file *os.File, err error) {
 				}
 			}
 		default:
-			return errors.Join(errors.ErrUnsupported, errNotReopened)
+			return errNotReopened
 		}
 		if err != nil {
 			return err
