@@ -261,17 +261,21 @@ func (s Subject) forgotten(t *testing.T) {
 	defer cancel()
 	var numbers []int
 	func() {
-		h, err := s.New(t)
-		must(t, "New", err)
-		numbers = append(numbers, number(t, h))
-		for _, w := range s.Waits {
+		var handles []Handle
+		forget := func() Handle {
 			h, err := s.New(t)
 			must(t, "New", err)
-			numbers = append(numbers, number(t, h))
+			numbers, handles = append(numbers, number(t, h)), append(handles, h)
+			return h
+		}
+		forget()
+		for _, w := range s.Waits {
+			h := forget()
 			c := Go(t, func() error { return w.Call(ctx, h) }).Parked()
 			must(t, "Wake", w.Wake(h))
 			must(t, w.Name, c.Err())
 		}
+		runtime.KeepAlive(handles) // so that none of the numbers is used anew meanwhile
 	}()
 	for end := time.Now().Add(Bound); ; time.Sleep(time.Millisecond) {
 		runtime.GC()
