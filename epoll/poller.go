@@ -44,8 +44,7 @@ type Poller[T any] struct {
 	live    int
 	closed  bool
 	retired bool             // the set is being given up
-	orphan  bool             // an item was left to the kernel, because its descriptor was closed before Remove
-	stale   bool             // the kernel still has an orphan: the set is to be replaced
+	stale   bool             // the set holds what can't be deleted, or lacks what it should have: it is to be replaced
 	ahead   []sys.EpollEvent // read ahead by Events
 	buf     []sys.EpollEvent
 }
@@ -60,6 +59,7 @@ type slot[T any] struct {
 	generation int32
 	next       int32 // the next free slot
 	oneShot    bool
+	modifying  bool // the kernel may have the next generation already
 }
 
 // Options are the options of [New]; nil means the zero value.
@@ -82,7 +82,7 @@ func New[T any](opts *Options) (*Poller[T], error) {
 		if opts.Capacity < 0 {
 			return nil, fail("new", errCapacity)
 		}
-		p.slots = make([]slot[T], 0, opts.Capacity)
+		p.slots = make([]slot[T], 0, min(opts.Capacity, 1<<16))
 	}
 	s, err := newSet()
 	if err != nil {
@@ -123,8 +123,11 @@ func fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if oe, ok := err.(*fildes.OpError); ok {
+		err = oe.Err // of another handle, which was to be added
+	}
 	err = fildes.NewOpError("epoll", op, "", err)
-	if oe := err.(*fildes.OpError); oe.Hint == "" && op != "wait" {
+	if oe := err.(*fildes.OpError); oe.Hint == "" {
 		switch {
 		case errors.Is(oe.Err, syscall.EPERM):
 			oe.Hint = "the descriptor can't be polled: a regular file or a directory is always ready"
@@ -201,7 +204,8 @@ func (p *Poller[T]) collect(s *set, dst []Event[T], ahead int) (int, error) {
 			return 0, errReplaced
 		}
 		evs := p.ahead
-		if len(evs) == 0 {
+		fresh := len(evs) == 0
+		if fresh {
 			want := min(max(len(dst), ahead), batchLen)
 			if len(p.buf) < want {
 				p.buf = make([]sys.EpollEvent, want)
@@ -214,8 +218,11 @@ func (p *Poller[T]) collect(s *set, dst []Event[T], ahead int) (int, error) {
 		}
 		n := 0
 		for len(evs) > 0 && n < len(dst) {
-			if p.decode(&evs[0], &dst[n]) {
+			switch {
+			case p.decode(&evs[0], &dst[n]):
 				n++
+			case fresh:
+				p.stale = true
 			}
 			evs = evs[1:]
 		}
@@ -226,27 +233,32 @@ func (p *Poller[T]) collect(s *set, dst []Event[T], ahead int) (int, error) {
 	}
 }
 
-// decode turns the kernel's event into ours. An event of a registration that is gone was read ahead, or comes from an item that
-// couldn't be deleted.
+// decode turns the kernel's event into ours. One that fits no slot was read ahead before its registration was removed or modified;
+// or, if it comes fresh from the kernel, it is of an item that couldn't be deleted, because nothing leaves a slot before the kernel's set.
 func (p *Poller[T]) decode(in *sys.EpollEvent, out *Event[T]) bool {
+	if uint32(in.Fd) >= uint32(len(p.slots)) { // not ours: somebody has the set's number
+		return false
+	}
 	s := &p.slots[in.Fd]
-	if s.generation != in.Pad || s.reg == nil {
-		p.stale = p.orphan
+	if s.reg == nil || in.Pad != s.generation && !(s.modifying && in.Pad == s.generation+1) {
 		return false
 	}
 	if s.oneShot {
-		s.reg.fired = true
+		s.reg.fired = in.Pad
 	}
 	*out = Event[T]{Events(in.Events), s.value, s.reg}
 	return true
 }
 
 // Events waits as Wait does and yields one event after another, until the loop is left or something fails; the error is yielded once,
-// last. No lock is held meanwhile. Up to 64 events are read ahead; one whose registration has been removed by then isn't yielded,
-// and those that are left when the loop is left go to whoever waits next.
+// last. No lock is held meanwhile.
+//
+// Up to 64 events are read ahead, so that what one reports may be over when it is yielded: an operation that would block a thread must not
+// rely on it. One whose registration has been removed or modified by then isn't yielded. Those that are left when the loop is left go back to the
+// kernel, which reports what is still so to whoever waits next.
 func (p *Poller[T]) Events(ctx context.Context) iter.Seq2[Event[T], error] {
 	return func(yield func(Event[T], error) bool) {
-		defer p.leaveAhead()
+		defer p.giveBack()
 		for {
 			var one [1]Event[T]
 			if _, err := p.wait(ctx, one[:], aheadLen); err != nil {
@@ -260,15 +272,41 @@ func (p *Poller[T]) Events(ctx context.Context) iter.Seq2[Event[T], error] {
 	}
 }
 
-// leaveAhead lets others that wait have what a loop has read ahead.
-func (p *Poller[T]) leaveAhead() {
-	if p == nil {
+// giveBack hands what was read ahead back to the kernel: it reports a level again by itself, and what else is ready when it is
+// told to look again. Exclusive doesn't allow that: such an event stays.
+func (p *Poller[T]) giveBack() {
+	if p == nil || p.set.Load() == nil {
 		return
 	}
+	p.control.Lock()
+	defer p.control.Unlock()
 	p.mu.Lock()
-	left := len(p.ahead)
+	s := p.set.Load()
+	var again []*Registration[T]
+	keep := p.ahead[:0]
+	var ev Event[T]
+	for _, in := range p.ahead {
+		fired := int32(0)
+		if uint32(in.Fd) < uint32(len(p.slots)) && p.slots[in.Fd].reg != nil {
+			fired = p.slots[in.Fd].reg.fired
+		}
+		if !p.decode(&in, &ev) {
+			continue
+		}
+		ev.Registration.fired = fired // it wasn't handed out
+		switch e := ev.Registration.events; {
+		case e.Has(Exclusive):
+			keep = append(keep, in)
+		case e&(EdgeTriggered|OneShot) != 0:
+			again = append(again, ev.Registration)
+		}
+	}
+	p.ahead = keep
 	p.mu.Unlock()
-	if s := p.set.Load(); left > 0 && s != nil {
+	for _, r := range again {
+		_ = r.modify(s, r.events) // fails only where the descriptor was closed
+	}
+	if len(keep) > 0 {
 		s.fd.Kick(fd.Read)
 	}
 }
@@ -294,6 +332,10 @@ func (p *Poller[T]) replace(s *set) error {
 		return err
 	}
 	p.mu.Lock()
+	if !p.stale {
+		p.mu.Unlock()
+		return nil
+	}
 	var regs []*Registration[T]
 	for i := range p.slots {
 		if r := p.slots[i].reg; r != nil {
@@ -305,15 +347,19 @@ func (p *Poller[T]) replace(s *set) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range regs {
-		if err := r.readd(n); err != nil {
+	absent := make([]bool, len(regs))
+	for i, r := range regs {
+		if absent[i], err = r.readd(n); err != nil {
 			_ = n.fd.Close()
 			return err
 		}
 	}
+	for i, r := range regs {
+		r.absent = absent[i]
+	}
 	p.mu.Lock()
 	p.set.Store(n)
-	p.stale, p.orphan = false, false
+	p.stale = false
 	p.ahead = nil // all that is ready is reported by the new set
 	p.mu.Unlock()
 	s.fd.MoveAttachments(&n.fd)

@@ -23,15 +23,17 @@ type Registration[T any] struct {
 	attachment fd.Attachment
 	index      int
 
+	// Poller.control, and Poller.mu to write.
+	events     Events
+	generation int32
+
 	// Poller.control.
-	events  Events
 	removed bool
 	absent  bool // not in the kernel's set: its one shot was fired when the set was replaced
 
 	// Poller.mu.
-	generation int32
-	fired      bool // its one shot
-	gone       bool // the slot is somebody else's
+	fired int32 // the generation whose one shot was fired
+	gone  bool  // the slot is somebody else's
 }
 
 // attachment is what a handle of this module knows of its place in a set. The pointers are weak, so that a handle and a Poller
@@ -69,9 +71,24 @@ func (p *Poller[T]) add(c syscall.Conn, events Events, value T) (*Registration[T
 		return nil, errExclusive
 	}
 	conn, err := c.SyscallConn()
-	if err != nil {
-		return nil, fd.Normalise(err)
+	for {
+		if err != nil {
+			return nil, fd.Normalise(err)
+		}
+		r, err := p.addConn(conn, events, value)
+		if !errors.Is(err, os.ErrClosed) || fd.Engine(conn) == nil {
+			return r, err
+		}
+		// It may be a Poller that has moved to a new set meanwhile.
+		again, cerr := c.SyscallConn()
+		if cerr != nil || fd.Engine(again) == fd.Engine(conn) {
+			return nil, err
+		}
+		conn = again
 	}
+}
+
+func (p *Poller[T]) addConn(conn syscall.RawConn, events Events, value T) (*Registration[T], error) {
 	r := &Registration[T]{p: p, conn: conn, engine: fd.Engine(conn), events: events}
 	r.attachment = &attachment[T]{weak.Make(p), weak.Make(r)}
 	p.control.Lock()
@@ -80,7 +97,7 @@ func (p *Poller[T]) add(c syscall.Conn, events Events, value T) (*Registration[T
 		return nil, err
 	}
 	if err := r.enter(p.set.Load()); err != nil {
-		p.vacate(r, false)
+		p.vacate(r)
 		return nil, err
 	}
 	return r, nil
@@ -95,11 +112,36 @@ func (r *Registration[T]) enter(s *set) error {
 			}
 		}
 		err := r.ctl(s, unix.EPOLL_CTL_ADD, num, r.events)
+		if errors.Is(err, unix.EEXIST) && !r.p.registered(num, r) {
+			// An item that a closed connection has left: a duplicate of it has its number now, and so can delete it.
+			_ = r.ctl(s, unix.EPOLL_CTL_DEL, num, 0)
+			err = r.ctl(s, unix.EPOLL_CTL_ADD, num, r.events)
+		}
 		if err != nil && r.engine != nil {
 			r.engine.Unattach(r.attachment)
 		}
 		return err
 	})
+}
+
+// registered says whether a registration other than r has the number.
+func (p *Poller[T]) registered(num int, r *Registration[T]) bool {
+	p.mu.Lock()
+	var regs []*Registration[T]
+	for i := range p.slots {
+		if o := p.slots[i].reg; o != nil && o != r {
+			regs = append(regs, o)
+		}
+	}
+	p.mu.Unlock()
+	for _, o := range regs {
+		same := false
+		_ = o.lend(func(n int) error { same = n == num; return nil })
+		if same {
+			return true
+		}
+	}
+	return false
 }
 
 // lend runs op with the number. Of a handle of this module that doesn't make the description shared.
@@ -134,20 +176,21 @@ func (p *Poller[T]) occupy(r *Registration[T], value T) error {
 	r.index, r.generation = p.free, s.generation
 	p.free = int(s.next)
 	s.value, s.reg, s.oneShot = value, r, r.events.Has(OneShot)
+	r.fired = r.generation - 1
 	p.live++
 	return nil
 }
 
-// vacate takes r's slot away, and lets go of its value. orphan says that the kernel may still have the item.
-func (p *Poller[T]) vacate(r *Registration[T], orphan bool) {
+// vacate takes r's slot away, and lets go of its value. The kernel doesn't have the item any more, or won't let go of it.
+func (p *Poller[T]) vacate(r *Registration[T]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || r.gone {
 		return
 	}
 	r.gone = true
-	p.orphan = p.orphan || orphan
-	p.slots[r.index] = slot[T]{generation: r.generation + 1, next: int32(p.free)}
+	s := &p.slots[r.index]
+	*s = slot[T]{generation: s.generation + 2, next: int32(p.free)} // 1 may be on its way to the kernel
 	p.free = r.index
 	p.live--
 }
@@ -183,16 +226,26 @@ func (r *Registration[T]) Modify(events Events) error {
 	return fail("modify", err)
 }
 
+// modify gives the registration a new generation, so that what an earlier one has reported isn't taken for it. The caller holds
+// Poller.control.
 func (r *Registration[T]) modify(s *set, events Events) error {
 	return r.lend(func(num int) error {
 		op := unix.EPOLL_CTL_MOD
 		if r.absent {
 			op = unix.EPOLL_CTL_ADD
 		}
-		// Before the call, so that an event that comes right after it counts.
-		old, fired := r.arm(events, false)
-		if err := r.ctl(s, op, num, events); err != nil {
-			r.arm(old, fired)
+		r.p.update(r, func(s *slot[T]) { s.modifying = true })
+		r.generation++
+		err := r.ctl(s, op, num, events)
+		r.p.update(r, func(s *slot[T]) {
+			s.modifying = false
+			if err == nil {
+				s.generation, s.oneShot = r.generation, events.Has(OneShot)
+				r.events = events
+			}
+		})
+		if err != nil {
+			r.generation--
 			if errors.Is(err, unix.ENOENT) {
 				return os.ErrClosed
 			}
@@ -203,16 +256,13 @@ func (r *Registration[T]) modify(s *set, events Events) error {
 	})
 }
 
-// arm replaces what the slot knows of the registration.
-func (r *Registration[T]) arm(events Events, fired bool) (Events, bool) {
-	r.p.mu.Lock()
-	defer r.p.mu.Unlock()
-	old, had := r.events, r.fired
-	r.events, r.fired = events, fired
-	if !r.p.closed && !r.gone {
-		r.p.slots[r.index].oneShot = events.Has(OneShot)
+// update changes r's slot, if it still has one.
+func (p *Poller[T]) update(r *Registration[T], change func(s *slot[T])) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed && !r.gone {
+		change(&p.slots[r.index])
 	}
-	return old, had
 }
 
 // Remove ends the registration: epoll_ctl(2), EPOLL_CTL_DEL. When it has returned, no Wait that begins later returns an event of
@@ -238,28 +288,30 @@ func (r *Registration[T]) Remove() error {
 		}
 		return err
 	})
-	closed := errors.Is(err, os.ErrClosed)
-	r.p.vacate(r, closed)
-	if closed || errors.Is(err, unix.ENOENT) {
+	r.p.vacate(r)
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, unix.ENOENT) {
 		err = nil
 	}
 	return fail("remove", err)
 }
 
-// readd puts r into a set that replaces another. What was closed stays away.
-func (r *Registration[T]) readd(s *set) error {
+// hasFired says whether the registration is a one-shot that the kernel has disabled.
+func (r *Registration[T]) hasFired() bool {
 	r.p.mu.Lock()
-	fired := r.fired && r.events.Has(OneShot)
-	r.p.mu.Unlock()
-	if fired {
-		r.absent = true
-		return nil
+	defer r.p.mu.Unlock()
+	return r.events.Has(OneShot) && r.fired == r.generation
+}
+
+// readd puts r into a set that replaces another, and says whether it stays away. What was closed does, too.
+func (r *Registration[T]) readd(s *set) (absent bool, err error) {
+	if r.hasFired() {
+		return true, nil
 	}
-	err := r.lend(func(num int) error { return r.ctl(s, unix.EPOLL_CTL_ADD, num, r.events) })
+	err = r.lend(func(num int) error { return r.ctl(s, unix.EPOLL_CTL_ADD, num, r.events) })
 	if errors.Is(err, os.ErrClosed) {
-		return nil
+		err = nil
 	}
-	return err
+	return false, err
 }
 
 // Detach implements fd.Attachment: the descriptor is being closed.
@@ -268,9 +320,9 @@ func (a *attachment[T]) Detach(num int) {
 	if p == nil || r == nil {
 		return
 	}
-	// A set that replaces this one meanwhile doesn't get the number: its owner refuses to lend it.
+	// A new set that is being made may have got the item before: then it is found to be stale there.
 	_ = r.ctl(p.set.Load(), unix.EPOLL_CTL_DEL, num, 0)
-	p.vacate(r, false)
+	p.vacate(r)
 }
 
 // Move implements fd.Attachment: the descriptor is a set, which was replaced by another.
@@ -287,7 +339,19 @@ func (a *attachment[T]) Move(to *fd.FD) {
 	}
 	_ = r.lend(func(num int) error { return r.ctl(s, unix.EPOLL_CTL_DEL, num, 0) })
 	r.engine = to
-	if err := r.enter(s); err != nil {
-		p.vacate(r, false)
+	if r.absent = r.hasFired(); r.absent {
+		err = to.Attach(r.attachment)
+	} else {
+		err = r.enter(s)
+	}
+	if errors.Is(err, os.ErrClosed) {
+		p.vacate(r)
+	} else if err != nil {
+		// The next Wait tries again, and says why if it can't.
+		_ = to.Attach(r.attachment)
+		p.mu.Lock()
+		p.stale = true
+		p.mu.Unlock()
+		s.fd.Kick(fd.Read)
 	}
 }

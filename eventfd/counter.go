@@ -163,6 +163,12 @@ func (c *Counter) addSlow(ctx context.Context, n uint64) error {
 	if n > Max {
 		return fail("add", errTooLarge)
 	}
+	if ctx != nil && ctx.Err() == nil {
+		// Not behind one that waits: there may be room for this one.
+		if ok, err := c.TryAdd(n); ok && err == nil {
+			return nil
+		}
+	}
 	return fail("add", c.engine().Await(ctx, fd.Write, func(num int) error { return c.write(num, n) }))
 }
 

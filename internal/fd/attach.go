@@ -23,7 +23,7 @@ func (f *FD) Attach(a Attachment) error {
 	w := f.ensureWaits()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
+	if w.closed || w.moved {
 		return os.ErrClosed
 	}
 	if w.attached == nil {
@@ -44,14 +44,19 @@ func (f *FD) Unattach(a Attachment) {
 	}
 }
 
-// MoveAttachments hands all that is attached to f over to another FD.
+// MoveAttachments hands all that is attached to f over to another FD; f takes no more.
 func (f *FD) MoveAttachments(to *FD) {
 	s := f.Take()
 	defer f.Give()
-	if w := f.waits.Load(); refusal(s) == nil && w != nil {
-		for a := range w.takeAttached() {
-			a.Move(to)
-		}
+	if refusal(s) != nil {
+		return
+	}
+	w := f.ensureWaits()
+	w.mu.Lock()
+	w.moved = true
+	w.mu.Unlock()
+	for a := range w.takeAttached() {
+		a.Move(to)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ type waits struct {
 	polled   bool     // the poller took it
 	closed   bool
 	released bool
+	moved    bool // another FD has taken over what was attached
 	dirs     [2]direction
 	attached map[Attachment]struct{}
 	closing  *closing
@@ -70,12 +72,48 @@ func (w *waits) register(num int) error {
 	if w.file != nil {
 		return nil
 	}
+	if err := startPoller(); err != nil {
+		return err
+	}
 	// Where somebody else has made a shared description blocking, os.NewFile wouldn't register it.
 	if err := sys.SetNonblocking(num, true); err != nil {
 		return err
 	}
 	w.file = os.NewFile(uintptr(num), "descriptor")
 	w.polled = w.file.SetDeadline(time.Time{}) == nil
+	return nil
+}
+
+var pollerStarted struct {
+	sync.Mutex
+	done atomic.Bool
+}
+
+// startPoller makes Go's poller start, which ends the program if it can't have two descriptors: when there are.
+func startPoller() error {
+	if pollerStarted.done.Load() {
+		return nil
+	}
+	pollerStarted.Lock()
+	defer pollerStarted.Unlock()
+	if pollerStarted.done.Load() {
+		return nil
+	}
+	var spare [3]int
+	for i := range spare {
+		n, e := sys.EventFD(0, false)
+		if e != 0 {
+			for _, n := range spare[:i] {
+				_ = sys.Close(n)
+			}
+			return sys.Error("eventfd2", e)
+		}
+		spare[i] = n
+	}
+	_ = sys.Close(spare[1])
+	_ = sys.Close(spare[2])
+	_ = os.NewFile(uintptr(spare[0]), "descriptor").Close()
+	pollerStarted.done.Store(true)
 	return nil
 }
 
