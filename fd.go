@@ -36,7 +36,8 @@ type FD struct {
 // block devices are used as they are, offset included: their calls can't be waited for, and block a thread.
 //
 // A pipe, FIFO or terminal that can't be opened anew (no /proc, a process that has changed its user, TIOCEXCL, a pipe whose other
-// end is closed) is treated as anything else.
+// end is closed, a /dev/tty that would be another terminal) is treated as anything else. What was opened anew has lost a flock(2), O_ASYNC and
+// its owner: lock after Adopt, through [FD.Control].
 func Adopt(fd int, name string) (*FD, error) {
 	f := &FD{name: name}
 	if err := f.fd.Adopt(fd); err != nil {
@@ -89,7 +90,7 @@ func (f *FD) engine() *fd.FD {
 //
 // It wakes every waiting operation, which then fails with [os.ErrClosed], lets the running ones finish and returns when the
 // number is free. So it must not be called from within a function that was given to Control, WaitRead, WaitWrite or SyscallConn's
-// methods: it would wait for its caller. A second Close returns [os.ErrClosed].
+// methods: it would wait for its caller, as [FD.Release] would. A second Close returns [os.ErrClosed].
 //
 // An error of close(2) itself can be the last news of written data (EIO, ENOSPC, EDQUOT on some file systems); the number is
 // free all the same.
@@ -102,8 +103,8 @@ func (f *FD) Read(p []byte) (int, error) { return f.ReadContext(context.Backgrou
 
 // ReadContext reads up to len(p) bytes, and waits until there are some: read(2).
 //
-// At the end of the stream it returns 0 and a bare [io.EOF]. An empty p gives 0 and nil, without a system call. A descriptor that
-// can't be polled (a regular file, /dev/zero) is read at once, whatever the context does meanwhile.
+// At the end of the stream it returns 0 and a bare [io.EOF]; an empty datagram looks the same, so that sockets of datagrams want
+// [FD.WaitRead] and recvmsg(2). An empty p gives 0 and nil, without a system call, when it is its turn. A descriptor that can't be polled (a regular file, /dev/zero) is read at once, whatever the context does meanwhile.
 //
 // A done ctx fails the call before anything is read, with an error that matches ctx.Err() and context.Cause(ctx); so does a read
 // deadline that has passed, with [os.ErrDeadlineExceeded], also when data is there.
@@ -223,7 +224,7 @@ func (f *FD) SetWriteDeadline(t time.Time) error {
 // Control runs op once with the number, for one system call that doesn't wait: an ioctl, say. The number is op's until it
 // returns; Close waits for it. Several may run at once, beside reads and writes. op's error is returned as it is.
 //
-// op must not close the descriptor, change its O_NONBLOCK, or call Close.
+// op must not close the descriptor, change its O_NONBLOCK, or call Close or Release.
 func (f *FD) Control(op func(fd int) error) error {
 	if op == nil {
 		return f.fail("control", errNoFunction)
@@ -244,7 +245,8 @@ func (f *FD) Control(op func(fd int) error) error {
 // input: an ioctl, accept4, recvmsg. op's result is returned as it is; what ends the wait otherwise is an [*OpError].
 //
 // op may run several times, and beside another goroutine's operation. What it changes through captured variables stays on the
-// caller's stack: a wait allocates nothing. op must not call Read, WaitRead, or Close of the same FD, nor sleep.
+// caller's stack: a wait allocates nothing. op must not call Read, WaitRead, Close or Release of
+// the same FD, nor sleep.
 //
 // A descriptor that can't be polled isn't waited for: WaitRead then returns op's EAGAIN.
 func (f *FD) WaitRead(ctx context.Context, op func(fd int) error) error {
@@ -302,11 +304,12 @@ func (f *FD) Inherit() (*os.File, error) {
 	return file, f.fail("inherit", err)
 }
 
-// Release ends the FD without closing the descriptor, and returns the number, which is close-on-exec, non-blocking and the caller's to
+// Release ends the FD without closing the descriptor, and returns the number, which is close-on-exec, as blocking as it was here, and the caller's to
 // close. It refuses new operations, wakes the waiting ones, which fail with [os.ErrClosed], and waits for those that run.
 //
 // The number is another one than before if an operation has had to wait or a deadline was set: Go's poller can't let go of a
-// number, so that a duplicate is given away. If there is none to be had (EMFILE) the FD stays as it was.
+// number, so that a duplicate is given away. If there is none to be had (EMFILE) the FD stays as it was. It must not be called from within a
+// function that has the number: see [FD.Close].
 func (f *FD) Release() (int, error) {
 	n, err := f.engine().Release()
 	return n, f.fail("release", err)

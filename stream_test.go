@@ -243,7 +243,7 @@ func TestOthersMakeItBlocking(t *testing.T) {
 	check(t, err)
 	defer file.Close()
 	check(t, unix.SetNonblock(dup(t, p[0]), false))
-	c := fdtest.Go(t, func() error { var b [1]byte; _, err := f.Read(b[:]); return err })
+	c := fdtest.Go(t, func() error { var b [1]byte; _, err := f.Read(b[:]); return err }).InSyscall()
 	fdtest.Collect(t)
 	_, err = unix.Write(p[1], []byte{1})
 	check(t, err)
@@ -319,7 +319,7 @@ func TestInterruptedCallIsRetried(t *testing.T) {
 		f, err := fildes.Adopt(dup(t, p[0]), "socket")
 		check(t, err)
 		check(t, unix.SetNonblock(p[0], false))
-		c := fdtest.Go(t, func() error { return read(f) })
+		c := fdtest.Go(t, func() error { return read(f) }).InSyscall()
 		for range 20 {
 			tasks, err := os.ReadDir("/proc/self/task")
 			check(t, err)

@@ -220,28 +220,17 @@ func try(op string, err error) (bool, error) {
 	return false, fail(op, err)
 }
 
-// read and write are for the slow paths; an errno below 256 becomes an error without an allocation.
+// read and write are for the slow paths: not raw, because the description may be shared by now. An errno below 256 becomes an error
+// without an allocation.
 func (c *Counter) read(num int, n *uint64) error {
-	e := sys.Errno(0)
-	if c.fd.Shared() {
-		e = sys.ReadWord(num, n)
-	} else {
-		e = sys.RawReadWord(num, n)
-	}
-	if e != 0 {
+	if e := sys.ReadWord(num, n); e != 0 {
 		return e
 	}
 	return nil
 }
 
 func (c *Counter) write(num int, n uint64) error {
-	e := sys.Errno(0)
-	if c.fd.Shared() {
-		e = sys.WriteWord(num, &n)
-	} else {
-		e = sys.RawWriteWord(num, &n)
-	}
-	if e != 0 {
+	if e := sys.WriteWord(num, &n); e != 0 {
 		return e
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,9 +248,64 @@ func TestOthersMakeItBlocking(t *testing.T) {
 	check(t, err)
 	check(t, raw.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), false) }))
 	check(t, err)
-	wait := fdtest.Go(t, func() error { _, err := c.Wait(t.Context()); return err })
+	wait := fdtest.Go(t, func() error { _, err := c.Wait(t.Context()); return err }).InSyscall()
 	fdtest.Collect(t)
 	check(t, c.Add(t.Context(), 1))
+	check(t, wait.Err())
+}
+
+// A raw call that is about to be made when the descriptor is handed out must not block either.
+func TestSharedWhileInUse(t *testing.T) {
+	for range 30 {
+		c := newCounter(t, nil)
+		var stop atomic.Bool
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				for !stop.Load() {
+					if err := c.Add(t.Context(), 1); err != nil {
+						t.Error(err)
+					}
+					if _, err := c.Wait(t.Context()); err != nil { // another may have taken it
+						t.Error(err)
+					}
+				}
+			})
+		}
+		fdtest.Collect(t)
+		f, err := c.File()
+		check(t, err)
+		raw, err := f.SyscallConn()
+		check(t, err)
+		check(t, raw.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), false) }))
+		check(t, err)
+		fdtest.Collect(t)
+		stop.Store(true)
+		ended := fdtest.Go(t, func() error { wg.Wait(); return nil })
+		for !ended.Done() {
+			check(t, c.Add(t.Context(), 1))
+		}
+		check(t, f.Close())
+		check(t, c.Close())
+	}
+}
+
+// An Add for which there is room doesn't wait behind one for which there isn't.
+func TestAddDoesntQueue(t *testing.T) {
+	c := newCounter(t, &eventfd.Options{Initial: eventfd.Max})
+	wait := fdtest.Go(t, func() error { return c.Add(t.Context(), eventfd.Max) }).Parked()
+	if n, ok, err := c.TryWait(); n != eventfd.Max || !ok || err != nil {
+		t.Fatal(n, ok, err)
+	}
+	check(t, wait.Err()) // and the next one goes to the poller at once
+	wait = fdtest.Go(t, func() error { return c.Add(t.Context(), eventfd.Max) }).Parked()
+	wantWait(t, c, eventfd.Max)
+	check(t, wait.Err())
+	wantWait(t, c, eventfd.Max)
+	check(t, c.Add(t.Context(), 5))
+	wait = fdtest.Go(t, func() error { return c.Add(t.Context(), eventfd.Max) }).Parked()
+	check(t, fdtest.Go(t, func() error { return c.Add(t.Context(), 1) }).Err())
+	wantWait(t, c, 6)
 	check(t, wait.Err())
 }
 

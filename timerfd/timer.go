@@ -434,13 +434,7 @@ func (t *Timer) read(num int, n *uint64) error {
 	if t.clockSet.Load() && t.clockSet.CompareAndSwap(true, false) {
 		return ErrClockSet
 	}
-	var e sys.Errno
-	if t.fd.Shared() {
-		e = sys.ReadWord(num, n)
-	} else {
-		e = sys.RawReadWord(num, n)
-	}
-	switch {
+	switch e := sys.ReadWord(num, n); { // not raw, because the description may be shared by now
 	case e == unix.ECANCELED:
 		return ErrClockSet
 	case e != 0:

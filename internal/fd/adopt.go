@@ -22,10 +22,11 @@ func (f *FD) Adopt(num int) error {
 	if num < 0 {
 		return sys.Error("fcntl", unix.EBADF)
 	}
+	if err := sys.SetCloseOnExec(num); err != nil {
+		return err // EBADF: there is nothing to close
+	}
 	if err := prepare(num); err != nil {
-		if !errors.Is(err, unix.EBADF) {
-			_ = sys.Close(num)
-		}
+		_ = sys.Close(num)
 		return err
 	}
 	f.Init(num, true)
@@ -33,9 +34,6 @@ func (f *FD) Adopt(num int) error {
 }
 
 func prepare(num int) error {
-	if err := sys.SetCloseOnExec(num); err != nil {
-		return err
-	}
 	typ, err := sys.FileType(num)
 	if err != nil {
 		return err
@@ -44,21 +42,37 @@ func prepare(num int) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case typ == unix.S_IFREG || typ == unix.S_IFDIR || typ == unix.S_IFBLK || flags&unix.O_PATH != 0:
+	if neverBlocks(typ) || flags&unix.O_PATH != 0 {
 		return nil
-	case reopens(num, typ):
-		if own, err := sys.Reopen(num, reopenFlags(flags)|unix.O_NONBLOCK); err == nil {
-			return sys.Replace(own, num)
+	}
+	if own, err := reopen(num, typ, flags); err == nil {
+		if sys.Replace(own, num) == nil {
+			return nil
 		}
 	}
 	return sys.SetNonblocking(num, true)
 }
 
-// reopens says whether opening the descriptor's path in /proc gives another description of the same object, with the same
-// state.
-func reopens(num int, typ uint32) bool {
-	return typ == unix.S_IFIFO || typ == unix.S_IFCHR && sys.IsTerminal(num)
+// neverBlocks says whether O_NONBLOCK means nothing to files of the type.
+func neverBlocks(typ uint32) bool {
+	return typ == unix.S_IFREG || typ == unix.S_IFDIR || typ == unix.S_IFBLK
+}
+
+// reopen makes another description of the same object with the same state, non-blocking: of a pipe, a FIFO or a terminal.
+func reopen(num int, typ uint32, flags int) (int, error) {
+	terminal := typ == unix.S_IFCHR && sys.IsTerminal(num)
+	if typ != unix.S_IFIFO && !terminal {
+		return -1, errNotReopened
+	}
+	own, err := sys.Reopen(num, reopenFlags(flags)|unix.O_NONBLOCK)
+	if err != nil {
+		return -1, err
+	}
+	if terminal && !sys.SameTerminal(num, own) { // /dev/tty is another one by now, or for this process
+		_ = sys.Close(own)
+		return -1, errNotReopened
+	}
+	return own, nil
 }
 
 // reopenFlags is what a new description takes over from an old one.
@@ -82,24 +96,15 @@ func (f *FD) Inherit(name string) (file *os.File, err error) {
 			return err
 		}
 		var n int
-		switch {
-		case typ == unix.S_IFREG || typ == unix.S_IFDIR || typ == unix.S_IFBLK:
-			// Their reads and writes don't know O_NONBLOCK, and a child goes on at the offset.
+		if neverBlocks(typ) || flags&unix.O_NONBLOCK == 0 {
+			// A child goes on at the offset.
 			f.SetShared()
 			n, err = sys.Dup(num)
-		case flags&unix.O_NONBLOCK == 0:
-			f.SetShared()
-			n, err = sys.Dup(num)
-		case reopens(num, typ):
-			// Non-blocking first: a blocking open of a FIFO waits for the other end.
-			n, err = sys.Reopen(num, reopenFlags(flags)|unix.O_NONBLOCK)
-			if err == nil {
-				if err = sys.SetNonblocking(n, false); err != nil {
-					_ = sys.Close(n)
-				}
+		} else if n, err = reopen(num, typ, flags); err == nil {
+			// Only now: a blocking open of a FIFO waits for the other end.
+			if err = sys.SetNonblocking(n, false); err != nil {
+				_ = sys.Close(n)
 			}
-		default:
-			return errNotReopened
 		}
 		if err != nil {
 			return err

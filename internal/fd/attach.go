@@ -15,8 +15,8 @@ type Attachment interface {
 
 // Attach makes the closing of f call a.Detach, while the number is still valid.
 func (f *FD) Attach(a Attachment) error {
-	s := f.Take()
-	defer f.Give()
+	s := f.hold()
+	defer f.drop()
 	if err := refusal(s); err != nil {
 		return err
 	}
@@ -35,8 +35,8 @@ func (f *FD) Attach(a Attachment) error {
 
 // Unattach undoes Attach.
 func (f *FD) Unattach(a Attachment) {
-	s := f.Take()
-	defer f.Give()
+	s := f.hold()
+	defer f.drop()
 	if w := f.waits.Load(); refusal(s) == nil && w != nil {
 		w.mu.Lock()
 		delete(w.attached, a)
@@ -46,8 +46,8 @@ func (f *FD) Unattach(a Attachment) {
 
 // MoveAttachments hands all that is attached to f over to another FD; f takes no more.
 func (f *FD) MoveAttachments(to *FD) {
-	s := f.Take()
-	defer f.Give()
+	s := f.hold()
+	defer f.drop()
 	if refusal(s) != nil {
 		return
 	}

@@ -22,7 +22,7 @@ func (f *FD) Close() error {
 			return err
 		}
 		next := s&^uint64(Open) | uint64(closed)
-		if s < one {
+		if s&count == 0 {
 			if f.state.CompareAndSwap(s, next|uint64(dead)) {
 				return f.end()
 			}
@@ -38,13 +38,13 @@ type closing struct {
 	err  error
 }
 
-// closeBusy finishes a Close that found f in use; it holds a reference.
+// closeBusy finishes a Close that found f in use. It gives up the reference that the caller holds.
 func (f *FD) closeBusy() error {
 	w := f.ensureWaits()
 	w.wake()
 	c := &closing{done: make(chan struct{})}
 	w.closing = c // read by whoever gives the last reference, after this one is given
-	f.Give()
+	f.drop()
 	<-c.done
 	return c.err
 }
@@ -53,7 +53,7 @@ func (f *FD) closeBusy() error {
 // the one that sets dead may go on.
 func (f *FD) settle(s uint64) {
 	for {
-		if s >= one || uint32(s)&dead != 0 {
+		if s&count != 0 || uint32(s)&dead != 0 {
 			return
 		}
 		if f.state.CompareAndSwap(s, s|uint64(dead)) {
@@ -94,22 +94,31 @@ func (f *FD) Release() (int, error) {
 	if f == nil {
 		return -1, os.ErrInvalid
 	}
-	s := f.Take()
+	s := f.hold()
 	if err := refusal(s); err != nil {
-		f.Give()
+		f.drop()
 		return -1, err
 	}
-	w := f.ensureWaits()
-	num, err := w.beginRelease(f.Num())
-	f.Give()
-	if err != nil {
-		return -1, err
+	w, num := f.ensureWaits(), f.Num()
+	given, err := w.beginRelease(num)
+	for err == nil {
+		s := f.state.Load()
+		if err = refusal(s); err == nil && f.state.CompareAndSwap(s, s&^uint64(Open)|uint64(closed)) {
+			if err := f.closeBusy(); err != nil {
+				_ = sys.Close(given)
+				return -1, err
+			}
+			return given, nil
+		}
+		if err != nil { // a Close was faster, and closes the number
+			w.undoRelease()
+			if given != num {
+				_ = sys.Close(given)
+			}
+		}
 	}
-	if err := f.Close(); err != nil {
-		_ = sys.Close(num) // a Close was faster, and has left the number to us
-		return -1, err
-	}
-	return num, nil
+	f.drop()
+	return -1, err
 }
 
 // beginRelease decides which number is given away, before anything is refused.
@@ -128,6 +137,12 @@ func (w *waits) beginRelease(num int) (int, error) {
 	}
 	w.released = true
 	return num, nil
+}
+
+func (w *waits) undoRelease() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.released = false
 }
 
 // closeError turns os.File's error into the one that a wrapper of close(2) returns.

@@ -5,14 +5,15 @@
 //
 // A kind embeds an [FD] as a value. Its methods have one of three forms:
 //
-//   - one atomic system call that may have to wait: try it at once between [FD.Take] and [FD.Give] where the state says
-//     that nothing is special, else [FD.Await];
+//   - one atomic system call that may have to wait: try it at once, raw, between [FD.Take] and [FD.Give] where the state says
+//     that nothing is special, else [FD.Await] with the ordinary call;
 //   - one system call that never waits: [FD.Control], or Take and Give where each nanosecond counts;
 //   - a byte stream, whose calls exclude each other per direction: [FD.Stream].
 package fd
 
 import (
 	"os"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/fildes/fildes/internal/sys"
@@ -20,17 +21,20 @@ import (
 
 // The state word: flags below, references above. Taking a reference is one atomic add, and the sum says all that the fast
 // path has to know. Open is a flag that is set, so that the zero FD refuses everything (and can't act on standard input).
+// References of the fast path, which last for a raw call that can't block, are counted apart from those that may last for a wait.
 const (
 	Open   uint32 = 1 << iota // operations are admitted
 	closed                    // Close or Release has begun; no operation is admitted
 	dead                      // the number is being given up, by whoever set this
-	shared                    // others may switch the description's O_NONBLOCK: no raw system calls
+	shared                    // others may switch the description's O_NONBLOCK: no raw system calls that depend on it
 	predictRead
 	predictWrite
 	deadlineRead
 	deadlineWrite
 
-	one = 1 << 32 // one reference
+	fast  = 1 << 8  // one reference of the fast path: 24 bits
+	one   = 1 << 32 // one other reference
+	count = ^uint64(fast - 1)
 )
 
 // A fast path is for a state that equals Open under the mask of its direction.
@@ -71,18 +75,28 @@ func (f *FD) Init(num int, others bool) {
 	f.state.Store(s)
 }
 
-// Take adds a reference and returns the state. Whatever it says, Give must follow. While a reference is held and the state
-// was Open, Num stays what it is.
-func (f *FD) Take() uint64 { return f.state.Add(one) }
+// Take adds a reference of the fast path and returns the state. Whatever it says, Give must follow, without anything that may block before. While
+// a reference is held and the state was Open, Num stays what it is; while it wasn't shared, so does O_NONBLOCK.
+func (f *FD) Take() uint64 { return f.state.Add(fast) }
 
-// Give takes a reference back.
+// Give takes a reference of the fast path back.
 func (f *FD) Give() {
+	if s := f.state.Add(^uint64(fast - 1)); uint32(s)&closed != 0 {
+		f.settle(s)
+	}
+}
+
+// hold is Take for what may last.
+func (f *FD) hold() uint64 { return f.state.Add(one) }
+
+// drop takes a reference of hold back.
+func (f *FD) drop() {
 	if s := f.state.Add(^uint64(one - 1)); uint32(s)&closed != 0 {
 		f.settle(s)
 	}
 }
 
-// Num is the number. It may be used only between Take and Give, where Take's state was Open.
+// Num is the number. It may be used only while a reference is held, where the state was Open when it was taken.
 func (f *FD) Num() int { return f.owner.num }
 
 // Likely says, without a reference, whether an operation of the direction is admitted and needn't wait, as far as is known.
@@ -90,11 +104,14 @@ func (f *FD) Likely(m Mode) bool {
 	return f.state.Load()&(uint64(Open)|m.predict()|m.deadline()) == uint64(Open)
 }
 
-// Shared says whether raw system calls are forbidden on the description.
-func (f *FD) Shared() bool { return uint32(f.state.Load())&shared != 0 }
-
-// SetShared forbids raw system calls from now on.
-func (f *FD) SetShared() { f.state.Or(uint64(shared)) }
+// SetShared forbids raw system calls from now on, and returns when none is under way that didn't know: the number may then be given to
+// others, who may make the description blocking. The caller must not hold a reference of the fast path.
+func (f *FD) SetShared() {
+	f.state.Or(uint64(shared))
+	for f.state.Load()&(one-fast) != 0 {
+		runtime.Gosched()
+	}
+}
 
 // refusal is why a state admits no operation, or nil.
 func refusal(s uint64) error {
@@ -120,8 +137,8 @@ func (f *FD) Control(op func(fd int) error) error {
 	if f == nil {
 		return os.ErrInvalid
 	}
-	s := f.Take()
-	defer f.Give()
+	s := f.hold()
+	defer f.drop()
 	if err := refusal(s); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package fd
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -33,10 +34,15 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 	for {
 		n := g.inside.Load()
-		if n == 1 { // the one inside has left, so the turn is ours and has come or is about to
-			<-turn
-			g.leave()
-			return contextError(ctx)
+		if n == 1 { // the one inside has left: the turn has come or is about to, unless somebody new is faster
+			select {
+			case <-turn:
+				g.leave()
+				return contextError(ctx)
+			default:
+				runtime.Gosched()
+				continue
+			}
 		}
 		if g.inside.CompareAndSwap(n, n-1) {
 			return contextError(ctx)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"syscall"
 
 	"github.com/fildes/fildes/internal/sys"
 )
@@ -32,8 +31,8 @@ func (f *FD) run(ctx context.Context, m Mode, exclusive bool, op func(fd int) er
 	if f == nil || ctx == nil {
 		return os.ErrInvalid
 	}
-	s := f.Take()
-	defer f.Give()
+	s := f.hold()
+	defer f.drop()
 	if err := refusal(s); err != nil {
 		return err
 	}
@@ -52,6 +51,9 @@ func (f *FD) run(ctx context.Context, m Mode, exclusive bool, op func(fd int) er
 		return err
 	}
 	defer d.gate.leave()
+	if err := refusal(f.state.Load()); err != nil {
+		return err
+	}
 	if exclusive && f.state.Load()&special == 0 {
 		if err := op(f.Num()); err != Again {
 			return err
@@ -127,7 +129,7 @@ var errNotPolled = errors.New("not registered with the poller")
 func (w *waits) waitApart(num int, m Mode, op func(fd int) error, result *error) error {
 	alt, err := w.apart(num, m)
 	if err != nil {
-		if errors.Is(err, syscall.EPERM) { // no poll method: what it answered is all there is
+		if unpollable(err) { // what op answered is all there is
 			return nil
 		}
 		return err
@@ -152,24 +154,26 @@ func (w *waits) why(ctx context.Context, d *direction, err error) error {
 		return err
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.closed:
-		return os.ErrClosed
-	case d.cancelled && ctx.Err() != nil:
-		return contextError(ctx)
-	case !d.cancelled && !d.kicked && !d.deadline.IsZero():
-		return os.ErrDeadlineExceeded
+	closed, cancelled, again := w.closed, d.cancelled, d.cancelled || d.kicked || d.deadline.IsZero()
+	if err = os.ErrDeadlineExceeded; again {
+		d.cancelled, d.kicked = false, false
+		err = w.apply(d)
 	}
-	d.cancelled, d.kicked = false, false
-	return w.apply(d)
+	w.mu.Unlock()
+	switch {
+	case closed:
+		return os.ErrClosed
+	case cancelled && ctx.Err() != nil: // asked outside of the lock, because it may be anybody's code
+		return contextError(ctx)
+	}
+	return err
 }
 
 // contextError says why ctx ended, in a form that matches its Err and its Cause.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	switch {
-	case err == nil: // somebody's own context, which is done and doesn't say why
+	case err == nil: // somebody's own context, which is done at the gate and doesn't say why
 		return context.Canceled
 	case cause == nil:
 		return err

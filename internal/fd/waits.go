@@ -19,6 +19,7 @@ import (
 // that a context which knows it doesn't keep a forgotten handle alive.
 type waits struct {
 	mu       sync.Mutex
+	tried    bool     // registering was tried
 	file     *os.File // the number's registration with Go's poller, which owns the number from then on
 	polled   bool     // the poller took it
 	closed   bool
@@ -69,8 +70,12 @@ func (w *waits) register(num int) error {
 	if w.closed || w.released {
 		return os.ErrClosed
 	}
-	if w.file != nil {
+	if w.tried {
 		return nil
+	}
+	if typ, err := sys.FileType(num); err != nil || neverBlocks(typ) {
+		w.tried = err == nil
+		return err
 	}
 	if err := startPoller(); err != nil {
 		return err
@@ -79,6 +84,7 @@ func (w *waits) register(num int) error {
 	if err := sys.SetNonblocking(num, true); err != nil {
 		return err
 	}
+	w.tried = true
 	w.file = os.NewFile(uintptr(num), "descriptor")
 	w.polled = w.file.SetDeadline(time.Time{}) == nil
 	return nil
@@ -150,6 +156,10 @@ func (w *waits) apart(num int, m Mode) (*os.File, error) {
 	return alt, nil
 }
 
+// unpollable says whether epoll_ctl's refusal means that the descriptor can't be polled: EPERM where it has no poll method, EBADF where it is only
+// a path.
+func unpollable(err error) bool { return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EBADF) }
+
 // closeApart closes the private epoll sets.
 func (w *waits) closeApart() {
 	for i := range w.dirs {
@@ -190,37 +200,48 @@ func (w *waits) apply(d *direction) error {
 // wake ends all waits, for good.
 func (w *waits) wake() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.closed {
+		w.mu.Unlock()
 		return
 	}
 	w.closed = true
+	var stops [2]func() bool
 	for i := range w.dirs {
 		d := &w.dirs[i]
-		if d.watched.done != nil {
-			d.watched.stop()
-		}
+		stops[i] = d.watched.stop
 		_ = w.apply(d) // a registered descriptor takes every deadline
+	}
+	w.mu.Unlock()
+	for _, stop := range stops {
+		if stop != nil {
+			stop()
+		}
 	}
 }
 
-// watch makes ctx end the direction's waits. The caller is inside the gate.
+// watch makes ctx end the direction's waits. The caller is inside the gate. A context may be anybody's code, and isn't called under
+// the lock.
 func (w *waits) watch(ctx context.Context, d *direction) error {
 	done := ctx.Done()
 	if d.watched.done == done {
 		return nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return os.ErrClosed
+	if old := d.watched.stop; old != nil {
+		old()
 	}
-	if d.watched.done != nil {
-		d.watched.stop()
-	}
-	d.watched.done, d.watched.stop = done, nil
+	var stop func() bool
 	if done != nil {
-		d.watched.stop = context.AfterFunc(ctx, func() { w.cancel(d) })
+		stop = context.AfterFunc(ctx, func() { w.cancel(d) })
+	}
+	w.mu.Lock()
+	d.watched.done, d.watched.stop = done, stop
+	closed := w.closed
+	w.mu.Unlock()
+	if closed {
+		if stop != nil {
+			stop()
+		}
+		return os.ErrClosed
 	}
 	return nil
 }
@@ -239,8 +260,8 @@ func (f *FD) SetDeadline(t time.Time, modes ...Mode) error {
 	if f == nil {
 		return os.ErrInvalid
 	}
-	s := f.Take()
-	defer f.Give()
+	s := f.hold()
+	defer f.drop()
 	if err := refusal(s); err != nil {
 		return err
 	}
@@ -251,7 +272,7 @@ func (f *FD) SetDeadline(t time.Time, modes ...Mode) error {
 	}
 	for _, m := range modes {
 		if !w.polled {
-			if _, err := w.apart(num, m); errors.Is(err, unix.EPERM) {
+			if _, err := w.apart(num, m); unpollable(err) {
 				return os.ErrNoDeadline
 			} else if err != nil {
 				return err
@@ -276,8 +297,8 @@ func (f *FD) SetDeadline(t time.Time, modes ...Mode) error {
 
 // Kick makes a waiting operation of the direction run again.
 func (f *FD) Kick(m Mode) {
-	s := f.Take()
-	defer f.Give()
+	s := f.hold()
+	defer f.drop()
 	w := f.waits.Load()
 	if refusal(s) != nil || w == nil {
 		return

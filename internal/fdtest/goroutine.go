@@ -104,6 +104,30 @@ func (c *Caller) Parked() *Caller {
 	return c
 }
 
+// InSyscall waits until the goroutine's thread is in a system call that doesn't return.
+func (c *Caller) InSyscall() *Caller {
+	c.t.Helper()
+	for end := time.Now().Add(Bound); time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
+		for _, g := range Goroutines() {
+			if g.ID == c.id && g.State == "syscall" {
+				return c
+			}
+		}
+	}
+	c.t.Fatalf("the call isn't in the kernel")
+	return c
+}
+
+// Done says whether the call has returned.
+func (c *Caller) Done() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Err waits for the call to return.
 func (c *Caller) Err() error {
 	c.t.Helper()

@@ -100,3 +100,13 @@ func IsTerminal(fd int) bool {
 	_, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	return err != nil
 }
+
+// SameTerminal says whether two descriptors are of one terminal line: ioctl(TIOCGDEV).
+func SameTerminal(a, b int) bool {
+	x, err := unix.IoctlGetInt(a, unix.TIOCGDEV)
+	if err != nil {
+		return false
+	}
+	y, err := unix.IoctlGetInt(b, unix.TIOCGDEV)
+	return err == nil && x == y
+}
