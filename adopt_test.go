@@ -5,7 +5,9 @@ package fildes_test
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -158,6 +160,20 @@ func TestAdoptKeepsTheOffset(t *testing.T) {
 	if err := f.SetDeadline(time.Now()); !errors.Is(err, os.ErrNoDeadline) {
 		t.Errorf("SetDeadline on a regular file: %v", err)
 	}
+	control(t, f, func(fd int) error {
+		if statusFlags(t, fd)&unix.O_NONBLOCK != 0 {
+			t.Error("SetDeadline, which failed, has set O_NONBLOCK")
+		}
+		return nil
+	})
+	n, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	check(t, err)
+	only, err := fildes.Adopt(n, "/")
+	check(t, err)
+	if err := only.SetDeadline(time.Now()); !errors.Is(err, os.ErrNoDeadline) {
+		t.Errorf("SetDeadline on a path: %v", err)
+	}
+	check(t, only.Close())
 	check(t, f.Close())
 	b, err := os.ReadFile(path)
 	check(t, err)
@@ -228,7 +244,7 @@ func TestAdoptTakesOwnershipWhenItFails(t *testing.T) {
 			t.Errorf("Adopt(%d): %v, %v", n, f, err)
 		}
 	}
-	// Without /proc a pipe isn't opened anew, which isn't a failure; the limit on descriptors isn't either.
+	// Without a free number a pipe isn't opened anew, which isn't a failure; the limit on descriptors isn't either.
 	r, w := blockingPipe(t)
 	defer unix.Close(w)
 	var was unix.Rlimit
@@ -242,6 +258,66 @@ func TestAdoptTakesOwnershipWhenItFails(t *testing.T) {
 	check(t, f.Close())
 	if _, err := unix.FcntlInt(uintptr(r), unix.F_GETFD, 0); err != unix.EBADF {
 		t.Errorf("the number is still open: %v", err)
+	}
+	// A number beyond the limit can't be put anywhere by dup3.
+	r, w2 := blockingPipe(t)
+	defer unix.Close(w2)
+	high, err := unix.FcntlInt(uintptr(r), unix.F_DUPFD, 200)
+	check(t, err)
+	check(t, unix.Close(r))
+	low.Cur = 100
+	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+	f, err = fildes.Adopt(high, "pipe")
+	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &was))
+	check(t, err)
+	control(t, f, func(fd int) error {
+		if fd != high || statusFlags(t, fd)&unix.O_NONBLOCK == 0 {
+			t.Errorf("number %d with flags %#x", fd, statusFlags(t, fd))
+		}
+		return nil
+	})
+	check(t, f.Close())
+}
+
+// The path of a descriptor of /dev/tty leads to what is the controlling terminal now.
+func TestAdoptKeepsTheTerminal(t *testing.T) {
+	out, child, err := fdtest.InChild(t)
+	if !child {
+		if _, why, ok := strings.Cut(out, "needs pty: "); ok {
+			fdtest.Need(t, "pty", strings.SplitN(why, "\n", 2)[0])
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	if _, err := unix.Setsid(); err != nil { // a leader already, of a session that is the test's own
+		t.Log(err)
+	}
+	runtime.LockOSThread()
+	signal.Ignore(unix.SIGHUP)
+	masterA, a := ptyPair(t)
+	masterB, b := ptyPair(t)
+	check(t, unix.IoctlSetInt(a, unix.TIOCSCTTY, 0))
+	tty, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	check(t, err)
+	check(t, unix.IoctlSetInt(a, unix.TIOCNOTTY, 0))
+	check(t, unix.IoctlSetInt(b, unix.TIOCSCTTY, 0))
+	f, err := fildes.Adopt(tty, "/dev/tty")
+	check(t, err)
+	_, err = f.Write([]byte("x"))
+	check(t, err)
+	check(t, f.Close())
+	for name, m := range map[string]int{"the first": masterA, "the second": masterB} {
+		check(t, unix.SetNonblock(m, true))
+		var buf [8]byte
+		n, err := unix.Read(m, buf[:])
+		if got := err == nil && string(buf[:n]) == "x"; got != (name == "the first") {
+			t.Errorf("%s terminal got %q, %v", name, buf[:max(n, 0)], err)
+		}
+	}
+	for _, n := range []int{masterA, a, masterB, b} {
+		_ = unix.Close(n)
 	}
 }
 

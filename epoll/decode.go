@@ -99,12 +99,12 @@ func (e *Events) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// PeerClosed says that nothing more will come than what is there to read: ReadHangup or Hangup. The registration must ask for
+// PeerClosed says of a connection that nothing more will come than what is there to read: ReadHangup or Hangup. The registration must ask for
 // ReadHangup to hear of it from a socket; a pipe reports Hangup unasked. The table in the package's documentation says who
 // reports what.
 func (e Events) PeerClosed() bool { return e&(ReadHangup|Hangup) != 0 }
 
-// HungUp says that both directions have ended: Hangup.
+// HungUp says that both directions have ended, or that a socket isn't connected yet: Hangup.
 func (e Events) HungUp() bool { return e&Hangup != 0 }
 
 // Failed says that the next operation will report an error, or that an error queue is to be read: Error.

@@ -20,8 +20,8 @@
 //	}
 //
 // Most programs don't need it. A goroutine per connection is simpler, and faster, as long as most connections are busy or there are
-// few of them: each has its own stack to keep its state on. A Poller pays where very many descriptors are mostly idle (its
-// registration is a tenth of a goroutine), where one loop must own all the state, and for conditions that Go's poller doesn't know:
+// few of them: each has its own stack to keep its state on. A Poller pays where very many descriptors are mostly idle (a registration
+// takes a few hundred bytes, a goroutine that waits ten times as much or more), where one loop must own all the state, and for conditions that Go's poller doesn't know:
 // out-of-band data, edge-triggered readiness of a descriptor that somebody else reads, the hang-up of a peer without reading.
 //
 // # Events can't go stale
@@ -44,22 +44,24 @@
 //	TCP, reset by peer                    [x]        [x]        x      x
 //	Unix stream, peer CloseWrite          [x]        [x]
 //	Unix stream, peer closed              [x]        [x]        x
+//	Unix seqpacket, peer closed           [x]        [x]        x
 //	pipe, read end, last writer closed                          x
 //	pipe, write end, last reader closed                                x
 //	pseudo-terminal, terminal closed                            x
 //	pseudo-terminal, master closed        [x]                   x      x
 //
-// [Events.PeerClosed], [Events.HungUp] and [Events.Failed] ask for them.
+// [Events.PeerClosed], [Events.HungUp] and [Events.Failed] ask for them. A socket of a stream that isn't connected yet, nor listening, reports
+// Hangup as well: add it after connect(2) has begun.
 //
 // A connection of net or os stays in Go's own poller too: each edge wakes both, and so [Exclusive] is useless on it, and a goroutine in
 // its Read competes with whoever handles the event. A registration with [OneShot] is silent after its event until [Registration.Modify],
 // with the same events, arms it again.
 //
-// A regular file or a directory is always ready and is refused (EPERM). A set may be in another set, five deep, without a loop (ELOOP); Go's
-// poller is one of the five.
+// A regular file or a directory is always ready and is refused (EPERM). A set may be in another set, five deep, without a loop (ELOOP). Go's
+// poller is one of the five, which shows when a Wait has to wait for the first time: it then fails with ELOOP.
 //
 // # Limits
 //
-// Each registration counts against the user's fs.epoll.max_user_watches, about 100 bytes of kernel memory each; the set is one
-// descriptor. No privilege is needed, but for [WakeUp]. epoll_create1(2) came with Linux 2.6.27.
+// Each registration counts against the user's fs.epoll.max_user_watches, and takes about 160 bytes of kernel memory; the set is one
+// descriptor. Moving to a new set takes both twice for a moment: a Wait that can't have them fails, and the next one tries again. No privilege is needed, but for [WakeUp]. epoll_create1(2) came with Linux 2.6.27.
 package epoll

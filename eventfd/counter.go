@@ -15,7 +15,7 @@ import (
 	"github.com/fildes/fildes/internal/sys"
 )
 
-// Max is the largest value that a counter has.
+// Max is the largest value that adding can make.
 const Max = math.MaxUint64 - 1
 
 // A Counter is a counter in the kernel.
@@ -139,7 +139,7 @@ func fail(op string, err error) error {
 }
 
 // Add adds n to the counter, and waits while that would make it larger than [Max]: write(2). It wakes those who wait for the
-// counter. An n of zero changes nothing, but wakes an edge-triggered epoll set.
+// counter. Of several that wait, the first is the first to be tried again, also if a later one would fit. An n of zero changes nothing, but wakes an edge-triggered epoll set.
 //
 // An n of 2^64-1 is refused with [os.ErrInvalid]. A done ctx fails the call before anything is added, with an error that matches
 // ctx.Err() and context.Cause(ctx).

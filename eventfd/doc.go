@@ -21,7 +21,8 @@
 //
 // # What the kernel does that surprises
 //
-// The largest value is 2^64-2. An Add that would pass it waits until somebody takes the value, though the descriptor says that it is
+// The largest value is 2^64-2. (The kernel itself, which can't wait, may make it 2^64-1 when it signals through a counter that is full: the
+// descriptor then reports an error to epoll, and Wait returns that value.) An Add that would pass it waits until somebody takes the value, though the descriptor says that it is
 // writable as long as 1 can be added. Adding zero is allowed, changes nothing, and still wakes an edge-triggered epoll set. In an
 // edge-triggered set each Add is an edge, so that nobody has to read until EAGAIN. A counter that is shared with another process
 // is one counter: what one takes the others don't get.

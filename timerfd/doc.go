@@ -40,8 +40,10 @@
 //
 // Only the wall clock's discontinuous changes count as setting it: settimeofday, clock_settime, adjtimex with ADJ_SETOFFSET, a
 // leap second; and a resume from suspend, for which the kernel corrects the difference between the clocks. The slow adjustment
-// by NTP doesn't. CancelOnSet concerns ArmAt alone: a relative Arm, on whichever clock, isn't affected by setting the clock, is
-// not cancelled, and drops a notification that nobody has seen, as Disarm does.
+// by NTP doesn't. What the kernel compares is the difference between the clocks now and when the timer was made or last told: a clock
+// that is set, and set back to the nanosecond, may go unnoticed, and a setting from before the arming may be told. CancelOnSet concerns ArmAt alone:
+// a relative Arm, on whichever clock, isn't affected by setting the clock and isn't cancelled. A notification that nobody has seen when a timer
+// is armed that way, or disarmed, is told after the next ArmAt or not at all.
 //
 // When a notification comes, the expirations that nobody has waited for are gone, and an interval timer that had expired stands
 // still: after [ErrClockSet] arm anew. A notification that is pending while a timer is armed makes timerfd_settime(2) fail with

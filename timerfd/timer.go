@@ -225,7 +225,7 @@ func (t *Timer) ArmEvery(first, interval time.Duration) error {
 
 // ArmAt makes the timer expire when its clock reaches at, and then every interval; an interval of zero is once: timerfd_settime(2)
 // with TFD_TIMER_ABSTIME, and with TFD_TIMER_CANCEL_ON_SET if the timer has [Options].CancelOnSet. A time that has passed expires
-// at once, the zero time too; an interval counts from at, so that Wait returns what fell due since. It never expires before at,
+// at once, the zero time too; an interval counts from at, or from the clock's zero if that is later, so that Wait returns what fell due since. It never expires before at,
 // by the clock that it goes by. A negative interval is refused with [os.ErrInvalid].
 //
 // On [Realtime] and [RealtimeAlarm] at is its reading of the wall clock: if the clock is set, the timer expires when the clock says
@@ -319,7 +319,7 @@ func (t *Timer) set(op string, flags int, s sys.Itimerspec, old *sys.Itimerspec)
 	}
 	err := t.engine().Control(func(num int) error {
 		if flags != cancelOnSet {
-			// The kernel drops a notification too.
+			// The timer has nothing to tell any more. (The kernel may, after the next ArmAt.)
 			t.clockSet.Store(false)
 		} else if old != nil {
 			if e = sys.TimerGet(num, old); e != 0 {

@@ -19,7 +19,10 @@ import (
 	"github.com/fildes/fildes/internal/sys"
 )
 
-const listEnv = "FDTEST_LIST_DESCRIPTORS"
+const (
+	listEnv = "FDTEST_LIST_DESCRIPTORS"
+	coldEnv = "FDTEST_COLD" // a test wants a process in which Go's poller hasn't started
+)
 
 // Main is TestMain: it runs the tests and fails the package when they leave a descriptor or a goroutine behind.
 func Main(m *testing.M) {
@@ -29,9 +32,14 @@ func Main(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	warmUp()
+	if os.Getenv(coldEnv) == "" {
+		warmUp()
+	}
 	before := Descriptors()
 	code := m.Run()
+	if os.Getenv(coldEnv) != "" {
+		os.Exit(code)
+	}
 	if err := leaks(before); err != nil {
 		fmt.Fprintln(os.Stderr, "fdtest:", err)
 		if code == 0 {

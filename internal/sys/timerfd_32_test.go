@@ -34,7 +34,7 @@ func TestTimerWithoutTime64(t *testing.T) {
 func TestTimerRefusedAlarm(t *testing.T) {
 	n, e := TimerFD(unix.CLOCK_BOOTTIME_ALARM)
 	if e == syscall.EPERM {
-		t.Skip("needs CAP_WAKE_ALARM")
+		t.Skip("needs wake_alarm: the process doesn't have CAP_WAKE_ALARM")
 	}
 	if e != 0 {
 		t.Fatal(e)
