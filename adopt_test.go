@@ -166,14 +166,18 @@ func TestAdoptKeepsTheOffset(t *testing.T) {
 		}
 		return nil
 	})
-	n, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
-	check(t, err)
-	only, err := fildes.Adopt(n, "/")
-	check(t, err)
-	if err := only.SetDeadline(time.Now()); !errors.Is(err, os.ErrNoDeadline) {
-		t.Errorf("SetDeadline on a path: %v", err)
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	check(t, unix.Mkfifo(fifo, 0o600))
+	for _, name := range []string{"/", fifo} {
+		n, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
+		check(t, err)
+		only, err := fildes.Adopt(n, name)
+		check(t, err)
+		if err := only.SetDeadline(time.Now()); !errors.Is(err, os.ErrNoDeadline) {
+			t.Errorf("SetDeadline on a path: %v", err)
+		}
+		check(t, only.Close())
 	}
-	check(t, only.Close())
 	check(t, f.Close())
 	b, err := os.ReadFile(path)
 	check(t, err)

@@ -527,6 +527,8 @@ func TestPolicyInlining(t *testing.T) {
 		{"eventfd/counter.go", "Wait", append(slices.Clone(reference), `sys\.RawReadWord`)},
 		{"timerfd/timer.go", "Arm", append(slices.Clone(reference), `sys\.RawTimerSet`)},
 		{"timerfd/timer.go", "Wait", append(slices.Clone(reference), `sys\.RawReadWord`)},
+		{"epoll/poller.go", "Wait", []string{`fd\.\(\*FD\)\.Likely`}},
+		{"epoll/poller.go", "collect", []string{`sys\.EpollPoll`}},
 	} {
 		first, last := files[hot.file].lines(t, hot.method)
 		for _, call := range hot.calls {

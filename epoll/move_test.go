@@ -285,3 +285,28 @@ func TestNestedTooDeep(t *testing.T) {
 	}
 	t.Error("no depth is too deep")
 }
+
+// A one-shot whose event is taken while Modify is still under way has been fired.
+func TestOneShotTakenDuringModify(t *testing.T) {
+	for range 40 {
+		p := newPoller(t)
+		r, err := p.Add(ready(t), epoll.Readable, "x")
+		check(t, err)
+		c := fdtest.Go(t, func() error {
+			for now(t, p) != nil {
+				runtime.Gosched()
+			}
+			return nil
+		})
+		for range 20 {
+			runtime.Gosched()
+		}
+		check(t, r.Modify(epoll.Readable|epoll.OneShot))
+		check(t, c.Err())
+		move(t, p)
+		if got := now(t, p); got != nil {
+			t.Fatal("a one-shot that was fired is reported again:", got)
+		}
+		check(t, p.Close())
+	}
+}

@@ -49,6 +49,14 @@ type Poller[T any] struct {
 	buf     []sys.EpollEvent
 }
 
+// likely says whether a Wait may look at once.
+func (s *set) likely() bool { return s.fd.Likely(fd.Read) }
+
+// The compiler inlines into generic code only what it has inlined into other code of the package before: EpollPoll into this.
+var _ = func(s *set, first *sys.EpollEvent, n int) (int, sys.Errno) {
+	return sys.EpollPoll(s.fd.Num(), first, n)
+}
+
 // set is the kernel's set. It is replaced when it holds what can't be deleted.
 type set struct{ fd fd.FD }
 
@@ -58,8 +66,7 @@ type slot[T any] struct {
 	reg        *Registration[T] // nil in a free slot
 	generation int32
 	next       int32 // the next free slot
-	oneShot    bool
-	modifying  bool // the kernel may have the next generation already
+	modifying  bool  // the kernel may have the next generation already
 }
 
 // Options are the options of [New]; nil means the zero value.
@@ -153,7 +160,7 @@ func fail(op string, err error) error {
 // again.
 func (p *Poller[T]) Wait(ctx context.Context, dst []Event[T]) (int, error) {
 	if p != nil && ctx != nil && len(dst) > 0 && ctx.Err() == nil {
-		if s := p.set.Load(); s != nil && s.fd.Likely(fd.Read) {
+		if s := p.set.Load(); s != nil && s.likely() {
 			if n, _ := p.collect(s, dst, 0); n > 0 {
 				return n, nil
 			}
@@ -243,9 +250,7 @@ func (p *Poller[T]) decode(in *sys.EpollEvent, out *Event[T]) bool {
 	if s.reg == nil || in.Pad != s.generation && !(s.modifying && in.Pad == s.generation+1) {
 		return false
 	}
-	if s.oneShot {
-		s.reg.fired = in.Pad
-	}
+	s.reg.fired = in.Pad
 	*out = Event[T]{Events(in.Events), s.value, s.reg}
 	return true
 }

@@ -32,7 +32,7 @@ type Registration[T any] struct {
 	absent  bool // not in the kernel's set: its one shot was fired when the set was replaced
 
 	// Poller.mu.
-	fired int32 // the generation whose one shot was fired
+	fired int32 // the generation of the last event that was handed out: a one-shot is disabled by it
 	gone  bool  // the slot is somebody else's
 }
 
@@ -175,7 +175,7 @@ func (p *Poller[T]) occupy(r *Registration[T], value T) error {
 	s := &p.slots[p.free]
 	r.index, r.generation = p.free, s.generation
 	p.free = int(s.next)
-	s.value, s.reg, s.oneShot = value, r, r.events.Has(OneShot)
+	s.value, s.reg = value, r
 	r.fired = r.generation - 1
 	p.live++
 	return nil
@@ -240,8 +240,7 @@ func (r *Registration[T]) modify(s *set, events Events) error {
 		r.p.update(r, func(s *slot[T]) {
 			s.modifying = false
 			if err == nil {
-				s.generation, s.oneShot = r.generation, events.Has(OneShot)
-				r.events = events
+				s.generation, r.events = r.generation, events
 			}
 		})
 		if err != nil {

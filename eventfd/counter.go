@@ -220,17 +220,30 @@ func try(op string, err error) (bool, error) {
 	return false, fail(op, err)
 }
 
-// read and write are for the slow paths: not raw, because the description may be shared by now. An errno below 256 becomes an error
-// without an allocation.
+// read and write are for the slow paths. An errno below 256 becomes an error without an allocation.
 func (c *Counter) read(num int, n *uint64) error {
-	if e := sys.ReadWord(num, n); e != 0 {
+	var e sys.Errno
+	if c.fd.Raw() {
+		e = sys.RawReadWord(num, n)
+		c.fd.Give()
+	} else {
+		e = sys.ReadWord(num, n)
+	}
+	if e != 0 {
 		return e
 	}
 	return nil
 }
 
 func (c *Counter) write(num int, n uint64) error {
-	if e := sys.WriteWord(num, &n); e != 0 {
+	var e sys.Errno
+	if c.fd.Raw() {
+		e = sys.RawWriteWord(num, &n)
+		c.fd.Give()
+	} else {
+		e = sys.WriteWord(num, &n)
+	}
+	if e != 0 {
 		return e
 	}
 	return nil

@@ -434,7 +434,14 @@ func (t *Timer) read(num int, n *uint64) error {
 	if t.clockSet.Load() && t.clockSet.CompareAndSwap(true, false) {
 		return ErrClockSet
 	}
-	switch e := sys.ReadWord(num, n); { // not raw, because the description may be shared by now
+	var e sys.Errno
+	if t.fd.Raw() {
+		e = sys.RawReadWord(num, n)
+		t.fd.Give()
+	} else {
+		e = sys.ReadWord(num, n)
+	}
+	switch {
 	case e == unix.ECANCELED:
 		return ErrClockSet
 	case e != 0:

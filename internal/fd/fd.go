@@ -31,8 +31,9 @@ const (
 	predictWrite
 	deadlineRead
 	deadlineWrite
+	settled // shared, and no raw call is under way that didn't know
 
-	fast  = 1 << 8  // one reference of the fast path: 24 bits
+	fast  = 1 << 9  // one reference of the fast path: 23 bits
 	one   = 1 << 32 // one other reference
 	count = ^uint64(fast - 1)
 )
@@ -107,10 +108,22 @@ func (f *FD) Likely(m Mode) bool {
 // SetShared forbids raw system calls from now on, and returns when none is under way that didn't know: the number may then be given to
 // others, who may make the description blocking. The caller must not hold a reference of the fast path.
 func (f *FD) SetShared() {
-	f.state.Or(uint64(shared))
+	if uint32(f.state.Or(uint64(shared)))&settled != 0 {
+		return
+	}
 	for f.state.Load()&(one-fast) != 0 {
 		runtime.Gosched()
 	}
+	f.state.Or(uint64(settled))
+}
+
+// Raw says whether a raw call may be made now, and takes a reference of the fast path if so: Give must follow it.
+func (f *FD) Raw() bool {
+	if uint32(f.Take())&shared == 0 {
+		return true
+	}
+	f.Give()
+	return false
 }
 
 // refusal is why a state admits no operation, or nil.

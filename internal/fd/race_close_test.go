@@ -219,3 +219,26 @@ func TestFirstWaitAtTheLimit(t *testing.T) {
 		t.Errorf("below the limit: %v", err)
 	}
 }
+
+// Of two calls with one context, the second may come to the poller when the first has been told already.
+func TestContextOfTwoCalls(t *testing.T) {
+	f := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	first := fdtest.Go(t, func() error { return f.Await(ctx, Read, take) }).Parked()
+	tried := false
+	second := fdtest.Go(t, func() error {
+		return f.Await(ctx, Read, func(num int) error {
+			if !tried {
+				tried = true
+				cancel()
+				if err := first.Err(); !errors.Is(err, context.Canceled) {
+					return err
+				}
+			}
+			return take(num)
+		})
+	})
+	if err := second.Err(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}

@@ -19,9 +19,9 @@ import (
 // that a context which knows it doesn't keep a forgotten handle alive.
 type waits struct {
 	mu       sync.Mutex
-	tried    bool     // registering was tried
-	file     *os.File // the number's registration with Go's poller, which owns the number from then on
-	polled   bool     // the poller took it
+	tried    atomic.Bool // registering was tried: file and polled don't change any more
+	file     *os.File    // the number's registration with Go's poller, which owns the number from then on
+	polled   bool        // the poller took it
 	closed   bool
 	released bool
 	moved    bool // another FD has taken over what was attached
@@ -65,16 +65,19 @@ func (f *FD) ensureWaits() *waits {
 
 // register hands the number to Go's poller, once.
 func (w *waits) register(num int) error {
+	if w.tried.Load() { // Close wakes whoever goes to the poller
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed || w.released {
 		return os.ErrClosed
 	}
-	if w.tried {
+	if w.tried.Load() {
 		return nil
 	}
 	if typ, err := sys.FileType(num); err != nil || neverBlocks(typ) {
-		w.tried = err == nil
+		w.tried.Store(err == nil)
 		return err
 	}
 	if err := startPoller(); err != nil {
@@ -82,11 +85,15 @@ func (w *waits) register(num int) error {
 	}
 	// Where somebody else has made a shared description blocking, os.NewFile wouldn't register it.
 	if err := sys.SetNonblocking(num, true); err != nil {
+		if unpollable(err) {
+			w.tried.Store(true)
+			return nil
+		}
 		return err
 	}
-	w.tried = true
 	w.file = os.NewFile(uintptr(num), "descriptor")
 	w.polled = w.file.SetDeadline(time.Time{}) == nil
+	w.tried.Store(true)
 	return nil
 }
 
@@ -95,7 +102,8 @@ var pollerStarted struct {
 	done atomic.Bool
 }
 
-// startPoller makes Go's poller start, which ends the program if it can't have two descriptors: when there are.
+// startPoller makes Go's poller start when there are descriptors for it, because it ends the program if it can't have two. (It may be running
+// already, which can't be asked; and another goroutine may still be faster to take them.)
 func startPoller() error {
 	if pollerStarted.done.Load() {
 		return nil
@@ -224,9 +232,16 @@ func (w *waits) wake() {
 func (w *waits) watch(ctx context.Context, d *direction) error {
 	done := ctx.Done()
 	if d.watched.done == done {
+		if done != nil && ctx.Err() != nil { // it has been told already, to another call
+			return contextError(ctx)
+		}
 		return nil
 	}
-	if old := d.watched.stop; old != nil {
+	w.mu.Lock()
+	old := d.watched.stop
+	d.watched.done, d.watched.stop = nil, nil
+	w.mu.Unlock()
+	if old != nil {
 		old()
 	}
 	var stop func() bool
