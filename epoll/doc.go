@@ -21,7 +21,7 @@
 //
 // Most programs don't need it. A goroutine per connection is simpler, and faster, as long as most connections are busy or there are
 // few of them: each has its own stack to keep its state on. A Poller pays where very many descriptors are mostly idle (a registration
-// takes a few hundred bytes, a goroutine that waits ten times as much or more), where one loop must own all the state, and for conditions that Go's poller doesn't know:
+// takes a few hundred bytes, a goroutine that waits a few thousand), where one loop must own all the state, and for conditions that Go's poller doesn't know:
 // out-of-band data, edge-triggered readiness of a descriptor that somebody else reads, the hang-up of a peer without reading.
 //
 // # Events can't go stale

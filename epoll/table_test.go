@@ -23,10 +23,17 @@ func TestWhatAPeerLeaves(t *testing.T) {
 		x, y := tcp(t)
 		return connFile(t, x), connFile(t, y)
 	}
-	unixEnds := func(t *testing.T) (a, b *os.File) {
-		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	pair := func(t *testing.T, kind int) (a, b *os.File) {
+		p, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		check(t, err)
 		return file(t, p[0]), file(t, p[1])
+	}
+	unixEnds := func(t *testing.T) (a, b *os.File) { return pair(t, unix.SOCK_STREAM) }
+	packetEnds := func(t *testing.T) (a, b *os.File) { return pair(t, unix.SOCK_SEQPACKET) }
+	alone := func(t *testing.T) (a, b *os.File) {
+		n, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		check(t, err)
+		return file(t, n), nil
 	}
 	pipeEnds := func(t *testing.T) (r, w *os.File) {
 		r, w, err := os.Pipe()
@@ -67,6 +74,8 @@ func TestWhatAPeerLeaves(t *testing.T) {
 		}, epoll.Readable | epoll.ReadHangup | epoll.Hangup | epoll.Error},
 		{"Unix stream, peer CloseWrite", unixEnds, func(t *testing.T, a, b *os.File) { shutdown(t, b, unix.SHUT_WR) }, epoll.Readable | epoll.ReadHangup},
 		{"Unix stream, peer closed", unixEnds, closeIt, epoll.Readable | epoll.ReadHangup | epoll.Hangup},
+		{"Unix seqpacket, peer closed", packetEnds, closeIt, epoll.Readable | epoll.ReadHangup | epoll.Hangup},
+		{"TCP, not connected yet", alone, func(*testing.T, *os.File, *os.File) {}, epoll.Hangup},
 		{"pipe, last writer closed", pipeEnds, closeIt, epoll.Hangup},
 		{"pipe, last reader closed", writeEnd, closeIt, epoll.Error},
 		{"pseudo-terminal, terminal closed", masterEnd, closeIt, epoll.Hangup},
