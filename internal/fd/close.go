@@ -87,7 +87,7 @@ func (f *FD) end() error {
 	return err
 }
 
-// Release waits for what is in flight, ends f and returns the number of the descriptor, close-on-exec and non-blocking,
+// Release waits for what is in flight, ends f and returns the number of the descriptor, close-on-exec and as blocking as it was,
 // which is the caller's from then on. Once f has been registered with Go's poller, which can't let go of a number, it is
 // another number for the same description. If there is none to be had f stays as it was.
 func (f *FD) Release() (int, error) {
