@@ -47,7 +47,8 @@ var Table = []Op{
 	{ID: "TimerWait", Name: "Timer Wait, 64 expired", Against: "raw", Ours: timerWait, Base: rawTimerWait, Bound: 1.10, Slices: 4},
 	{ID: "PollerWait1", Name: "Poller Wait, 1 ready", Against: "raw", Ours: pollerReady(1), Base: rawEpollReady(1), Bound: 1.08},
 	{ID: "PollerWait64", Name: "Poller Wait, 64 ready", Against: "raw", Ours: pollerReady(64), Base: rawEpollReady(64), Bound: 1.08},
-	{ID: "PollerWaitParking", Name: "Poller Wait, parking", Against: "thread", Ours: pollerParking, Base: threadParking, Bound: 0.5, Slice: time.Millisecond},
+	{ID: "PollerWaitParking", Name: "Poller Wait, parking", Against: "2 cores", Ours: pollerParking, Base: threadsParking, Bound: 0.5, Slice: time.Millisecond},
+	{ID: "PollerWaitParking", Name: "Poller Wait, parking", Against: "thread", Ours: pollerParking, Base: threadParking, Bound: 1, Slice: time.Millisecond},
 	// The collector runs too, but once in more than 100,000 of these (GODEBUG=gctrace=1 shows it): a thousandth of the time.
 	{ID: "NewClose", Name: "Counter New+Close", Against: "raw", Ours: newClose, Base: rawNewClose, Bound: 1.15, Allocs: 1},
 }

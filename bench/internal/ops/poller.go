@@ -133,28 +133,17 @@ func pollerParking() (Run, func()) {
 }
 
 // threadParking is the same with a thread of its own that sleeps in epoll_wait. What it waits for isn't in Go's poller either.
+// Where the kernel runs that thread decides what it costs: on the core of its waker a switch, elsewhere the waking of a core.
 func threadParking() (Run, func()) {
 	there, back := must(unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)), must(eventfd.New(nil))
-	set := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
-	check(unix.EpollCtl(set, unix.EPOLL_CTL_ADD, there, &unix.EpollEvent{Events: unix.EPOLLIN}))
+	set := epollOf(there)
 	ctx := context.Background()
 	run := func(n int, clock Clock) {
-		dst := make([]unix.EpollEvent, 1)
 		wait := partner(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			for range n {
-				_, err := unix.EpollWait(set, dst, -1)
-				for err == unix.EINTR {
-					_, err = unix.EpollWait(set, dst, -1)
-				}
-				if err != nil {
-					fail(err)
-				}
-				var got uint64
-				if e := rawRead(there, &got); e != 0 {
-					fail(e)
-				}
+				takeByEpoll(set, there)
 				if err := back.Add(ctx, 1); err != nil {
 					fail(err)
 				}
@@ -162,10 +151,7 @@ func threadParking() (Run, func()) {
 		})
 		clock.StartTimer()
 		for range n {
-			one := uint64(1)
-			if e := rawWrite(there, &one); e != 0 {
-				fail(e)
-			}
+			give(there)
 			if _, err := back.Wait(ctx); err != nil {
 				fail(err)
 			}
@@ -177,5 +163,62 @@ func threadParking() (Run, func()) {
 		check(unix.Close(there))
 		check(back.Close())
 		check(unix.Close(set))
+	}
+}
+
+// threadsParking has a thread at either end, each on a core of its own and asleep in epoll_wait while the other runs. Go's
+// scheduler has no part in it.
+func threadsParking() (Run, func()) {
+	there, back := must(unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)), must(unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK))
+	thereSet, backSet := epollOf(there), epollOf(back)
+	here, elsewhere := twoCores()
+	run := func(n int, clock Clock) {
+		wait := partner(func() {
+			defer pin(elsewhere)()
+			for range n {
+				takeByEpoll(thereSet, there)
+				give(back)
+			}
+		})
+		defer pin(here)()
+		clock.StartTimer()
+		for range n {
+			give(there)
+			takeByEpoll(backSet, back)
+		}
+		clock.StopTimer()
+		wait()
+	}
+	return run, func() {
+		for _, fd := range []int{there, back, thereSet, backSet} {
+			check(unix.Close(fd))
+		}
+	}
+}
+
+func epollOf(fd int) int {
+	set := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+	check(unix.EpollCtl(set, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN}))
+	return set
+}
+
+// takeByEpoll waits in epoll_wait for the one descriptor of a set and takes its value.
+func takeByEpoll(set, fd int) {
+	var dst [1]unix.EpollEvent
+	_, err := unix.EpollWait(set, dst[:], -1)
+	for err == unix.EINTR {
+		_, err = unix.EpollWait(set, dst[:], -1)
+	}
+	check(err)
+	var got uint64
+	if e := rawRead(fd, &got); e != 0 {
+		fail(e)
+	}
+}
+
+func give(fd int) {
+	one := uint64(1)
+	if e := rawWrite(fd, &one); e != 0 {
+		fail(e)
 	}
 }
