@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,6 +152,13 @@ func TestJSON(t *testing.T) {
 	}
 	if r.Host.Kernel == "" || r.Host.Machine == "" || r.Host.UID != os.Getuid() || r.Host.GOMAXPROCS < 1 || r.Host.Limits["RLIMIT_NOFILE"] == "" {
 		t.Errorf("host: %+v", r.Host)
+	}
+	if out, err := exec.Command("getconf", "PAGESIZE").Output(); err == nil && strings.TrimSpace(string(out)) != strconv.Itoa(r.Host.PageSize) {
+		t.Errorf("a page has %d bytes, and getconf says %s", r.Host.PageSize, out)
+	}
+	// EI_DATA of the program's own header.
+	if elf, err := os.ReadFile(program); err != nil || map[byte]string{1: "little", 2: "big"}[elf[5]] != r.Host.ByteOrder {
+		t.Errorf("byte order %q: %v", r.Host.ByteOrder, err)
 	}
 	if _, ok := r.Host.Capabilities["CAP_WAKE_ALARM"]; !ok {
 		t.Errorf("capabilities: %v", r.Host.Capabilities)

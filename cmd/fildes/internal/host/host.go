@@ -5,6 +5,7 @@ package host
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"os"
 	"runtime"
@@ -22,6 +23,7 @@ func Read(capabilities []Capability, sysctls []string) report.Host {
 	h := report.Host{
 		Kernel: "unknown", Machine: "unknown",
 		Go: runtime.Version(), GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, GOMAXPROCS: runtime.GOMAXPROCS(0),
+		PageSize: os.Getpagesize(), ByteOrder: byteOrder(),
 		UID: os.Getuid(), EUID: os.Geteuid(),
 		Seccomp:      seccomp(),
 		Capabilities: make(map[string]bool),
@@ -47,6 +49,13 @@ func Read(capabilities []Capability, sysctls []string) report.Host {
 		}
 	}
 	return h
+}
+
+func byteOrder() string {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		return "big"
+	}
+	return "little"
 }
 
 func limit(v uint64) string {

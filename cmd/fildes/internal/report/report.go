@@ -22,6 +22,8 @@ type Host struct {
 	GOOS         string            `json:"goos"`
 	GOARCH       string            `json:"goarch"`
 	GOMAXPROCS   int               `json:"gomaxprocs"`
+	PageSize     int               `json:"page_size"`
+	ByteOrder    string            `json:"byte_order"` // little or big
 	UID          int               `json:"uid"`
 	EUID         int               `json:"euid"`
 	Seccomp      string            `json:"seccomp"`
