@@ -35,6 +35,8 @@ var layers = map[string]int{
 	"internal/fd":     1, // the engine
 	"":                2, // package fildes, the public core
 	"internal/fdtest": 4, // for tests only: it may import all, and nothing that ships imports it
+
+	"internal/fdtest/fixture": 5, // likewise
 }
 
 const kindLayer = 3 // every package that isn't internal, and that isn't the root
@@ -49,6 +51,9 @@ var kindsOnKinds = map[string]string{
 var portable = map[string]string{
 	"internal/flags": "prints and parses bit sets, for the decoders",
 }
+
+// nestedModules are the directories of the other modules.
+var nestedModules = []string{"cmd", "bench", "matrix", "tools"}
 
 // sourceFile is one Go file of the main module or, if nested, of one of the others.
 type sourceFile struct {
@@ -67,7 +72,11 @@ func (f *sourceFile) at(n ast.Node) string {
 
 // shipped says whether importers of the module, or users of the command, get the file.
 func (f *sourceFile) shipped() bool {
-	return !f.test && f.dir != "internal/fdtest" && !strings.HasPrefix(f.dir, "bench")
+	return !f.test && !forTests(f.dir) && !strings.HasPrefix(f.dir, "bench")
+}
+
+func forTests(dir string) bool {
+	return dir == "internal/fdtest" || strings.HasPrefix(dir, "internal/fdtest/")
 }
 
 // walk calls do for each file of the checkout.
@@ -104,7 +113,7 @@ func sources(t *testing.T) []*sourceFile {
 		first, _, _ := strings.Cut(dir, "/")
 		f := &sourceFile{
 			path: name, dir: dir, text: string(text), fset: token.NewFileSet(),
-			nested: first == "cmd" || first == "bench" || first == "tools",
+			nested: slices.Contains(nestedModules, first),
 			test:   strings.HasSuffix(name, "_test.go"),
 		}
 		if f.ast, err = parser.ParseFile(f.fset, name, text, parser.ParseComments); err != nil {
@@ -205,7 +214,7 @@ func TestPolicyRequirements(t *testing.T) {
 	if len(root.Replace) != 0 {
 		t.Errorf("go.mod replaces %v, which importers don't see", root.Replace)
 	}
-	for _, dir := range []string{"cmd/fildes", "bench", "tools"} {
+	for _, dir := range []string{"cmd/fildes", "bench", "matrix", "tools"} {
 		m := read(dir)
 		if m.Module.Path != modulePath+"/"+dir {
 			t.Errorf("%s: the module's path is %s", dir, m.Module.Path)
@@ -247,7 +256,7 @@ func TestPolicyImports(t *testing.T) {
 			default:
 				t.Errorf("%s imports %s, which doesn't stand below it", p.ImportPath, imported)
 			}
-			if to == "internal/fdtest" {
+			if forTests(to) && !forTests(rel) {
 				t.Errorf("%s imports %s, which is for tests", p.ImportPath, imported)
 			}
 		}
