@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 )
 
 // maxAge is for how long what Debian has isn't asked again.
 const maxAge = 24 * time.Hour
-
-// temporary begins the name of what isn't whole.
-const temporary = ".tmp-"
 
 // A Cache is a folder of unpacked kernels. Goroutines and processes may share one.
 type Cache struct {
@@ -23,6 +19,7 @@ type Cache struct {
 
 	dir    string
 	opened time.Time
+	trust  string // other in tests, whose packages nobody signs
 
 	mu     sync.Mutex
 	failed map[source]error // whose lists can't be had: asked once, however many kernels come from there
@@ -48,7 +45,7 @@ func Open(dir string) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("no cache of kernels: %w: set FILDES_MATRIX_CACHE to a folder that can be written", err)
 	}
-	return &Cache{dir: dir, opened: time.Now(), failed: make(map[source]error)}, nil
+	return &Cache{dir: dir, opened: time.Now(), trust: defaultTrust, failed: make(map[source]error)}, nil
 }
 
 // Dir is the cache's folder.
@@ -60,19 +57,22 @@ func (c *Cache) Fetch(ctx context.Context, k Kernel, progress func(format string
 	if progress == nil {
 		progress = func(string, ...any) {}
 	}
-	dir := filepath.Join(c.dir, k.folder())
-	unlock, err := lock(ctx, filepath.Join(dir, "lock"), progress)
+	if ctx.Err() != nil {
+		return Tree{}, context.Cause(ctx)
+	}
+	trees := folder(filepath.Join(c.dir, k.folder()))
+	unlock, err := lock(ctx, trees.path("lock"), progress)
 	if err != nil {
 		return Tree{}, err
 	}
 	defer unlock()
 
-	have, found := newestTree(dir)
-	stamp := filepath.Join(dir, "checked")
+	have, found := trees.newest()
+	stamp := trees.path("checked")
 	if found && isFresh(stamp, c.since()) {
 		return have, nil
 	}
-	t, err := c.fetch(ctx, k, dir, progress)
+	t, err := c.fetch(ctx, k, trees, progress)
 	switch {
 	case err == nil:
 		if err := touch(stamp); err != nil {
@@ -97,15 +97,15 @@ func (c *Cache) since() time.Time {
 	return time.Now().Add(-maxAge)
 }
 
-// fetch asks Debian. Dir is the kernel's, and locked.
-func (c *Cache) fetch(ctx context.Context, k Kernel, dir string, progress func(string, ...any)) (Tree, error) {
+// fetch asks Debian. The trees are the kernel's, and locked.
+func (c *Cache) fetch(ctx context.Context, k Kernel, trees folder, progress func(string, ...any)) (Tree, error) {
 	aptDir := filepath.Join(c.dir, k.source().folder())
 	unlock, err := lock(ctx, filepath.Join(aptDir, "lock"), progress)
 	if err != nil {
 		return Tree{}, err
 	}
 	defer unlock()
-	a, err := newApt(aptDir, k.source())
+	a, err := newApt(aptDir, k.source(), k.source().line(c.trust))
 	if err != nil {
 		return Tree{}, err
 	}
@@ -121,19 +121,16 @@ func (c *Cache) fetch(ctx context.Context, k Kernel, dir string, progress func(s
 		return Tree{}, err
 	}
 	name := packages[0].name + "_" + packages[0].version
-	whole := filepath.Join(dir, name)
-	if t, err := loadTree(whole); err == nil {
-		return t, clean(dir, name)
+	if t, err := loadTree(trees.path(name)); err == nil {
+		return t, trees.keepOnly(name)
 	}
 
-	if err := clean(dir, ""); err != nil {
+	part, err := trees.begin(name)
+	if err != nil {
 		return Tree{}, err
 	}
-	part := filepath.Join(dir, temporary+name)
-	if err := os.Mkdir(part, 0o777); err != nil {
-		return Tree{}, err
-	}
-	begin := time.Now()
+	defer func() { _ = os.RemoveAll(part) }()
+	began := time.Now()
 	if err := a.download(ctx, part, packages); err != nil {
 		return Tree{}, err
 	}
@@ -142,15 +139,15 @@ func (c *Cache) fetch(ctx context.Context, k Kernel, dir string, progress func(s
 	if err := unpack(ctx, part, packages[0]); err != nil {
 		return Tree{}, err
 	}
-	progress("%s: downloaded %s in %.1f s, unpacked in %.1f s", k.source(), name, downloaded.Sub(begin).Seconds(), time.Since(downloaded).Seconds())
-	if err := os.Rename(part, whole); err != nil {
+	progress("%s: downloaded %s in %.1f s, unpacked it in %.1f s", k.source(), name, downloaded.Sub(began).Seconds(), time.Since(downloaded).Seconds())
+	if err := os.Rename(part, trees.path(name)); err != nil {
 		return Tree{}, err
 	}
-	t, err := loadTree(whole)
+	t, err := loadTree(trees.path(name))
 	if err != nil {
 		return Tree{}, err
 	}
-	return t, clean(dir, name)
+	return t, trees.keepOnly(name)
 }
 
 // update updates the lists. What failed isn't tried again.
@@ -170,47 +167,6 @@ func (c *Cache) update(ctx context.Context, a *apt, progress func(string, ...any
 	return err
 }
 
-// newestTree returns the tree that a kernel's folder has: there are two if the removal of the old one was interrupted.
-func newestTree(dir string) (best Tree, found bool) {
-	names, _ := filepath.Glob(filepath.Join(dir, "*", treeFile))
-	for _, name := range names {
-		t, err := loadTree(filepath.Dir(name))
-		if err == nil && (!found || compareVersions(t.Version, best.Version) > 0) {
-			best, found = t, true
-		}
-	}
-	return best, found
-}
-
-// clean removes from a kernel's folder what isn't whole, and all trees but one if that is named.
-func clean(dir, keep string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if !e.IsDir() || e.Name() == keep {
-			continue
-		}
-		if !strings.HasPrefix(e.Name(), temporary) {
-			if keep == "" {
-				continue
-			}
-			// What is half removed must not look whole.
-			part := filepath.Join(dir, temporary+e.Name())
-			if err := os.Rename(path, part); err != nil {
-				return err
-			}
-			path = part
-		}
-		if err := os.RemoveAll(path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // isFresh says whether a stamp is there and younger than since.
 func isFresh(stamp string, since time.Time) bool {
 	fi, err := os.Stat(stamp)
@@ -218,5 +174,5 @@ func isFresh(stamp string, since time.Time) bool {
 }
 
 func touch(stamp string) error {
-	return os.WriteFile(stamp, nil, 0o666) //nolint:gosec // nothing secret
+	return os.WriteFile(stamp, nil, 0o666)
 }

@@ -2,20 +2,23 @@ package debian
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
 	defaultMirror = "http://deb.debian.org"
-	keyring       = "/usr/share/keyrings/debian-archive-keyring.gpg"
+	defaultTrust  = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
 )
 
 // A source is where packages come from. Each has lists of its own, as one suite for one architecture is all that apt is told of.
@@ -25,17 +28,14 @@ func (s source) String() string { return s.suite + "/" + s.arch }
 
 func (s source) folder() string { return filepath.Join("apt", s.suite+"-"+s.arch) }
 
-// line is the source's line of a sources.list(5). Translations and the like aren't fetched.
-func (s source) line() string {
-	mirror := strings.TrimSuffix(os.Getenv("FILDES_DEBIAN_MIRROR"), "/")
-	if mirror == "" {
-		mirror = defaultMirror
-	}
-	archive := "/debian"
+// line is the source's line of a sources.list(5), without translations and the like. Trust says whose signature to accept.
+func (s source) line(trust string) string {
+	mirror := cmp.Or(strings.TrimSuffix(os.Getenv("FILDES_DEBIAN_MIRROR"), "/"), defaultMirror)
+	archive := "debian"
 	if strings.HasSuffix(s.suite, "-security") {
-		archive = "/debian-security"
+		archive = "debian-security"
 	}
-	return fmt.Sprintf("deb [arch=%s target=Packages signed-by=%s] %s%s %s main\n", s.arch, keyring, mirror, archive, s.suite)
+	return fmt.Sprintf("deb [arch=%s target=Packages %s] %s/%s %s main\n", s.arch, trust, mirror, archive, s.suite)
 }
 
 // An apt is apt for one source. One call at a time: apt's own locks fail instead of waiting.
@@ -62,29 +62,37 @@ Acquire::GzipIndexes "false";
 #clear APT::Update::Post-Invoke-Success;
 `
 
-func newApt(dir string, s source) (*apt, error) {
+// newApt writes the settings. Lists that came from elsewhere are out of date.
+func newApt(dir string, s source, line string) (*apt, error) {
+	a := &apt{source: s, dir: dir}
 	for _, d := range []string{"lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o777); err != nil {
 			return nil, err
 		}
 	}
-	for name, text := range map[string]string{"apt.conf": fmt.Sprintf(aptConf, dir, s.arch), "sources.list": s.line(), "status": ""} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil { //nolint:gosec // nothing secret
+	list := filepath.Join(dir, "sources.list")
+	if old, err := os.ReadFile(list); err != nil || string(old) != line {
+		if err := os.RemoveAll(a.stamp()); err != nil {
 			return nil, err
 		}
 	}
-	return &apt{source: s, dir: dir}, nil
+	for path, text := range map[string]string{list: line, a.conf(): fmt.Sprintf(aptConf, dir, s.arch), filepath.Join(dir, "status"): ""} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
 }
 
+func (a *apt) conf() string { return filepath.Join(a.dir, "apt.conf") }
+
+// stamp is the file whose time is the last update's.
 func (a *apt) stamp() string { return filepath.Join(a.dir, "updated") }
 
 // update fetches the lists, unless they are younger than since.
 func (a *apt) update(ctx context.Context, since time.Time, progress func(string, ...any)) error {
 	if isFresh(a.stamp(), since) {
 		return nil
-	}
-	if _, err := os.Stat(keyring); err != nil {
-		return fmt.Errorf("%w: the keys of Debian's archive are missing: apt-get install debian-archive-keyring", err)
 	}
 	progress("%s: reading the lists of packages", a.source)
 	if err := a.run(ctx, a.dir, "update"); err != nil {
@@ -95,14 +103,16 @@ func (a *apt) update(ctx context.Context, since time.Time, progress func(string,
 
 // index reads the source's list of packages, which the last update left.
 func (a *apt) index() (index, error) {
-	lists, err := filepath.Glob(filepath.Join(a.dir, "lists", "*_Packages"))
+	dir := filepath.Join(a.dir, "lists")
+	lists, err := fs.Glob(os.DirFS(dir), "*_Packages")
 	if err != nil {
 		return nil, err
 	}
 	if len(lists) != 1 {
-		return nil, fmt.Errorf("the suite %s should have one list of packages for %s and has %d: correct the kernel's Suite or Arch, or remove %s", a.suite, a.arch, len(lists), a.dir)
+		return nil, fmt.Errorf("%s has %d lists of packages for %s, and one was expected: correct the kernel's Suite or Arch, or else remove the folder",
+			dir, len(lists), a.source)
 	}
-	return openIndex(lists[0])
+	return openIndex(filepath.Join(dir, lists[0]))
 }
 
 // download puts packages into a folder.
@@ -115,7 +125,11 @@ func (a *apt) download(ctx context.Context, dir string, packages []pkg) error {
 }
 
 func (a *apt) run(ctx context.Context, dir string, args ...string) error {
-	return run(ctx, dir, "apt-get", append([]string{"-q", "-c", filepath.Join(a.dir, "apt.conf")}, args...)...)
+	err := run(ctx, dir, "apt-get", append([]string{"-q", "-c", a.conf()}, args...)...)
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
+		return fmt.Errorf("%w\nIs there a network, has the suite this architecture, is debian-archive-keyring installed? Another mirror may be had with FILDES_DEBIAN_MIRROR=%s", err, defaultMirror)
+	}
+	return err
 }
 
 // run runs a program of Debian's. Its error has what the program complained of.
@@ -123,19 +137,19 @@ func run(ctx context.Context, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // so that apt ends its helpers
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // so that apt ends its helpers
 	cmd.WaitDelay = 5 * time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()
-	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%w: kernels are fetched with Debian's apt-get and dpkg-deb: run this on Debian or in a container of it", err)
-	}
-	if ctx.Err() != nil {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%w: kernels are fetched with Debian's apt-get and dpkg-deb: install them, or run this in a container of Debian", err)
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	default:
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	if err != nil {
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
-	}
-	return nil
 }

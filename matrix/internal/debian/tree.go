@@ -3,9 +3,10 @@ package debian
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -37,7 +38,7 @@ func loadTree(dir string) (Tree, error) {
 
 // unpack makes a tree of the packages' files in dir, which are removed.
 func unpack(ctx context.Context, dir string, image pkg) error {
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	debs, err := fs.Glob(os.DirFS(dir), "*.deb")
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func unpack(ctx context.Context, dir string, image pkg) error {
 		if err := run(ctx, dir, "dpkg-deb", "--extract", deb, "."); err != nil {
 			return err
 		}
-		if err := os.Remove(deb); err != nil {
+		if err := os.Remove(filepath.Join(dir, deb)); err != nil {
 			return err
 		}
 	}
@@ -54,46 +55,60 @@ func unpack(ctx context.Context, dir string, image pkg) error {
 		return err
 	}
 	t.Package, t.Version = image.name, image.version
+	if t.Image, err = bootable(dir, t.Image); err != nil {
+		return err
+	}
 	b, err := json.MarshalIndent(t, "", "\t")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, treeFile), append(b, '\n'), 0o666) //nolint:gosec // nothing secret
+	return os.WriteFile(filepath.Join(dir, treeFile), append(b, '\n'), 0o666)
+}
+
+// bootable returns the path of what boots fastest: the image, or what was inside.
+func bootable(dir, image string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, image))
+	if err != nil {
+		return "", err
+	}
+	b, err = extractELF(b)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", image, err)
+	}
+	if b == nil {
+		return image, nil
+	}
+	return image + ".elf", os.WriteFile(filepath.Join(dir, image+".elf"), b, 0o666)
 }
 
 // findTree finds the kernel among its packages' files. The paths are relative.
 func findTree(dir string) (Tree, error) {
-	modules, err := one(dir, "lib/modules/*", "usr/lib/modules/*")
+	fsys := os.DirFS(dir)
+	modules, err := one(fsys, "lib/modules/*", "usr/lib/modules/*")
 	if err != nil {
 		return Tree{}, err
 	}
-	release := filepath.Base(modules)
-	image, err := one(dir, "boot/vmlinu[xz]-"+release, filepath.Join(modules, "vmlinu[xz]"))
+	release := path.Base(modules)
+	image, err := one(fsys, "boot/vmlinu[xz]-"+release, modules+"/vmlinu[xz]")
 	if err != nil {
 		return Tree{}, err
-	}
-	elf, err := extractELF(dir, image)
-	if err != nil {
-		return Tree{}, err
-	}
-	if elf != "" {
-		image = elf
 	}
 	return Tree{Release: release, Image: image, Modules: modules}, nil
 }
 
 // one returns the one file that matches a pattern.
-func one(dir string, patterns ...string) (string, error) {
+func one(fsys fs.FS, patterns ...string) (string, error) {
 	var found []string
 	for _, p := range patterns {
-		paths, err := filepath.Glob(filepath.Join(dir, p))
+		paths, err := fs.Glob(fsys, p)
 		if err != nil {
 			return "", err
 		}
 		found = append(found, paths...)
 	}
 	if len(found) != 1 {
-		return "", errors.New("the packages should have one " + strings.Join(patterns, " or ") + fmt.Sprintf(" and have %d: this Debian lays kernels out anew, and package debian must learn it", len(found)))
+		return "", fmt.Errorf("%d files match %s, and one should: Debian lays this kernel out in a new way, which findTree must learn",
+			len(found), strings.Join(patterns, " or "))
 	}
-	return filepath.Rel(dir, found[0])
+	return found[0], nil
 }
