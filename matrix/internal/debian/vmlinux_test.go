@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -57,7 +58,7 @@ func bzImage(payload []byte) []byte {
 	binary.LittleEndian.PutUint16(b[0x206:], 0x20f)
 	binary.LittleEndian.PutUint32(b[0x248:], gap)
 	binary.LittleEndian.PutUint32(b[0x24c:], uint32(len(payload)+4))
-	return append(append(b, payload...), trailer...)
+	return slices.Concat(b, payload, []byte(trailer))
 }
 
 // elfWithNote returns an ELF file whose one segment is a note of Xen's.
