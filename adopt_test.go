@@ -102,9 +102,9 @@ func ptyPair(t testing.TB) (master, terminal int) {
 		fdtest.Need(t, "pty", "opening /dev/ptmx: "+err.Error())
 	}
 	check(t, unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
+	n, err := unix.IoctlGetUint32(master, unix.TIOCGPTN)
 	check(t, err)
-	terminal, err = unix.Open("/dev/pts/"+strconv.Itoa(n), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	terminal, err = unix.Open("/dev/pts/"+strconv.Itoa(int(n)), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		_ = unix.Close(master)
 		fdtest.Need(t, "pty", "opening the terminal: "+err.Error())
@@ -116,13 +116,13 @@ func ptyPair(t testing.TB) (master, terminal int) {
 func TestAdoptKeepsTheMaster(t *testing.T) {
 	master, terminal := ptyPair(t)
 	defer unix.Close(terminal)
-	want, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
+	want, err := unix.IoctlGetUint32(master, unix.TIOCGPTN)
 	check(t, err)
 	f, err := fildes.Adopt(master, "master")
 	check(t, err)
 	defer f.Close()
 	control(t, f, func(fd int) error {
-		got, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		got, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
 		if got != want {
 			t.Errorf("pseudo-terminal %d became %d", want, got)
 		}

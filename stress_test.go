@@ -5,6 +5,7 @@ package fildes_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -26,7 +27,7 @@ func stressTime(t testing.TB) time.Duration {
 	t.Helper()
 	s := os.Getenv("FILDES_STRESS")
 	if s == "" {
-		return 2 * time.Second
+		return time.Duration(fdtest.Rounds(2000)) * time.Millisecond
 	}
 	d, err := time.ParseDuration(s)
 	check(t, err)
@@ -225,14 +226,14 @@ func stressStream(t *testing.T, closing bool) {
 
 // 10,000 goroutines wait for 10,000 descriptors, and no thread does.
 func TestManyWaiters(t *testing.T) {
-	n := 5000 // of each kind
+	n := fdtest.Rounds(5000) // of each kind
 	if fdtest.Race {
-		n = 2000 // the race detector has room for 8,128 goroutines
+		n = min(n, 2000) // the race detector has room for 8,128 goroutines
 	}
 	var was unix.Rlimit
 	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &was))
 	if was.Max < uint64(2*n+100) {
-		fdtest.Need(t, "nofile", "the hard limit RLIMIT_NOFILE is too low for 10,000 descriptors")
+		fdtest.Need(t, "nofile", fmt.Sprintf("the hard limit RLIMIT_NOFILE is too low for %d descriptors", 2*n))
 	}
 	high := was
 	high.Cur = was.Max

@@ -57,7 +57,7 @@ func ready(t testing.TB) *eventfd.Counter {
 
 // Handles that are closed while the set moves, and live on in duplicates, must neither stay nor make it spin.
 func TestCloseWhileMoving(t *testing.T) {
-	for range 20 {
+	for range fdtest.Rounds(20) {
 		p, err := epoll.New[int](nil)
 		check(t, err)
 		const n = 200
@@ -288,7 +288,7 @@ func TestNestedTooDeep(t *testing.T) {
 
 // A one-shot whose event is taken while Modify is still under way has been fired.
 func TestOneShotTakenDuringModify(t *testing.T) {
-	for range 40 {
+	for range fdtest.Rounds(40) {
 		p := newPoller(t)
 		r, err := p.Add(ready(t), epoll.Readable, "x")
 		check(t, err)

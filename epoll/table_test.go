@@ -109,7 +109,7 @@ func TestWhatAPeerLeaves(t *testing.T) {
 
 func file(t *testing.T, n int) *os.File {
 	t.Helper()
-	f := os.NewFile(uintptr(n), "descriptor "+strconv.Itoa(n))
+	f := os.NewFile(uintptr(n), "descriptor "+strconv.Itoa(int(n)))
 	t.Cleanup(func() { _ = f.Close() })
 	return f
 }
@@ -134,9 +134,9 @@ func pty(t *testing.T) (master, terminal *os.File) {
 		fdtest.Need(t, "pty", "opening /dev/ptmx: "+err.Error())
 	}
 	check(t, unix.IoctlSetPointerInt(m, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(m, unix.TIOCGPTN)
+	n, err := unix.IoctlGetUint32(m, unix.TIOCGPTN)
 	check(t, err)
-	s, err := unix.Open("/dev/pts/"+strconv.Itoa(n), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	s, err := unix.Open("/dev/pts/"+strconv.Itoa(int(n)), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		_ = unix.Close(m)
 		fdtest.Need(t, "pty", "opening the terminal: "+err.Error())

@@ -256,7 +256,7 @@ func TestOthersMakeItBlocking(t *testing.T) {
 
 // A raw call that is about to be made when the descriptor is handed out must not block either.
 func TestSharedWhileInUse(t *testing.T) {
-	for range 30 {
+	for range fdtest.Rounds(30) {
 		c := newCounter(t, nil)
 		var stop atomic.Bool
 		var wg sync.WaitGroup

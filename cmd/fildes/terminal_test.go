@@ -28,7 +28,7 @@ func onTerminal(t *testing.T, columns uint16, env []string, args ...string) stri
 		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 			return err
 		}
-		n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		n, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
 		name = fmt.Sprintf("/dev/pts/%d", n)
 		return err
 	})

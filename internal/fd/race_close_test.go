@@ -20,7 +20,7 @@ import (
 // Release and Close at once, while somebody has the number: one of them wins, and neither closes it under the other's user.
 func TestReleaseAgainstClose(t *testing.T) {
 	var released, closed int
-	for round := range 3000 {
+	for round := range fdtest.Rounds(3000) {
 		f := new(FD)
 		f.Init(eventFD(t), true)
 		if round%2 == 1 { // registered, so that Release gives a duplicate away
@@ -117,7 +117,7 @@ func TestCancelledLeavesTheGate(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for i := 0; i < 3000 && !stuck.Load(); i++ {
+			for i := 0; i < fdtest.Rounds(3000) && !stuck.Load(); i++ {
 				var g gate
 				_ = g.enter(context.Background())
 				ctx, cancel := context.WithCancel(context.Background())

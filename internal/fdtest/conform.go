@@ -581,14 +581,22 @@ func hammer(t *testing.T, w Wait, h Handle, wg *sync.WaitGroup, n int) {
 	}
 }
 
+// awhile lets others run, each round longer. Where there is one processor, each turn is a whole time slice.
+func awhile(round int) {
+	begin := time.Now()
+	for range round * 20 {
+		if runtime.Gosched(); time.Since(begin) > time.Duration(round)*time.Millisecond {
+			return
+		}
+	}
+}
+
 func (s Subject) closeRace(t *testing.T, w Wait) {
-	for round := range 30 {
+	for round := range Rounds(30) {
 		h := s.open(t)
 		var wg sync.WaitGroup
 		hammer(t, w, h, &wg, 4)
-		for range round * 20 {
-			runtime.Gosched()
-		}
+		awhile(round)
 		must(t, "Close", Go(t, h.Close).Err())
 		wg.Wait()
 	}
@@ -602,14 +610,12 @@ func (s Subject) victim(t *testing.T, w Wait) {
 			t.Error("no stranger ever got the number: nothing was tested")
 		}
 	}()
-	for round := range 30 {
+	for round := range Rounds(30) {
 		h := s.open(t)
 		n := number(t, h)
 		var wg sync.WaitGroup
 		hammer(t, w, h, &wg, 4)
-		for range round * 20 {
-			runtime.Gosched()
-		}
+		awhile(round)
 		must(t, "Close", Go(t, h.Close).Err())
 		v, err := unix.Eventfd(7, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 		must(t, "eventfd2", err)

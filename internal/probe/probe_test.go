@@ -5,6 +5,7 @@ package probe_test
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fildes/fildes/internal/fdtest"
 	"github.com/fildes/fildes/internal/probe"
+	"github.com/fildes/fildes/internal/sys"
 )
 
 func TestMain(m *testing.M) { fdtest.Main(m) }
@@ -32,6 +34,9 @@ func TestMissingUnderSeccomp(t *testing.T) {
 		"ENOSYS": fdtest.AnswerErrno(unix.ENOSYS),
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "SIGSYS" && !sys.Guards {
+				fdtest.Need(t, "guard", "a handler of SIGSYS, which internal/sys doesn't have for "+runtime.GOARCH)
+			}
 			out, child, err := fdtest.InChild(t)
 			if !child {
 				if _, why, ok := strings.Cut(out, "needs seccomp: "); ok {

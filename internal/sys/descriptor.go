@@ -97,16 +97,16 @@ func IsTerminal(fd int) bool {
 	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
 		return false
 	}
-	_, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	_, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
 	return err != nil
 }
 
 // SameTerminal says whether two descriptors are of one terminal line: ioctl(TIOCGDEV).
 func SameTerminal(a, b int) bool {
-	x, err := unix.IoctlGetInt(a, unix.TIOCGDEV)
+	x, err := unix.IoctlGetUint32(a, unix.TIOCGDEV)
 	if err != nil {
 		return false
 	}
-	y, err := unix.IoctlGetInt(b, unix.TIOCGDEV)
+	y, err := unix.IoctlGetUint32(b, unix.TIOCGDEV)
 	return err == nil && x == y
 }

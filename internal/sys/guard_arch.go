@@ -2,6 +2,9 @@
 
 package sys
 
+// Guards says whether Guarded survives SIGSYS on this architecture.
+const Guards = true
+
 // sigaction is the kernel's struct sigaction.
 type sigaction struct {
 	handler  uintptr

@@ -2,6 +2,9 @@
 
 package sys
 
+// Guards says whether Guarded survives SIGSYS on this architecture.
+const Guards = false
+
 type sigaction struct{ mask uint64 }
 
 func newSigaction(uintptr) sigaction { return sigaction{} }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fildes/fildes/matrix/internal/build"
+	"github.com/fildes/fildes/matrix/internal/debian"
+	"github.com/fildes/fildes/matrix/internal/machine"
+	"github.com/fildes/fildes/matrix/internal/outcome"
+)
+
+// run runs the machines named and says how it went.
+func run(ctx context.Context, o options, names []string, w io.Writer) error {
+	begin := time.Now()
+	ms, err := o.machines(names)
+	if err != nil {
+		return err
+	}
+	root, err := checkout(ctx)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "fildes-matrix-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	p := &printer{w: w, o: o}
+
+	programs, trees, err := prepare(ctx, o, ms, root, dir, p)
+	if err != nil {
+		return err
+	}
+	image := filepath.Join(dir, "ext4.img")
+	if err := makeImage(ctx, image); err != nil {
+		return err
+	}
+	p.note("prepared in %v", time.Since(begin).Round(time.Second))
+
+	results := make([]*result, len(ms))
+	turns := make(chan struct{}, o.atATime())
+	var all sync.WaitGroup
+	for i, m := range ms {
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			s := &session{o: o, m: m, programs: programs[m.GOARCH], tree: trees[i], image: image, dir: filepath.Join(dir, m.Name)}
+			results[i] = s.result(ctx, p)
+		})
+	}
+	all.Wait()
+
+	var report outcome.Report
+	var profiles [][]byte
+	failed := 0
+	for _, r := range results {
+		report.Machines = append(report.Machines, r.machine)
+		profiles = append(profiles, r.profiles...)
+		if !r.ok {
+			failed++
+		}
+	}
+	if o.report != "" {
+		b, err := json.MarshalIndent(report, "", "\t")
+		if err == nil {
+			err = os.WriteFile(o.report, append(b, '\n'), 0o644)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if o.cover != "" {
+		if err := mergeProfiles(o.cover, profiles); err != nil {
+			return err
+		}
+	}
+	p.note("%d of %d machines ok, %v in all", len(ms)-failed, len(ms), time.Since(begin).Round(time.Second))
+	if failed > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// checkout is the folder of the library's module.
+func checkout(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("this command runs in a checkout of %s: %w", module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// prepare fetches the kernels while it builds the programs.
+func prepare(ctx context.Context, o options, ms []machine.Machine, root, dir string, p *printer) (map[string]build.Programs, []debian.Tree, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cache, err := debian.Open("")
+	if err != nil {
+		return nil, nil, err
+	}
+	trees := make([]debian.Tree, len(ms))
+	errs := make([]error, len(ms))
+	var fetching sync.WaitGroup
+	for i, m := range ms {
+		if m.Emulated() {
+			continue
+		}
+		fetching.Go(func() {
+			if trees[i], errs[i] = cache.Fetch(ctx, m.Kernel, p.note); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	programs := make(map[string]build.Programs)
+	var buildErr error
+	for _, m := range ms {
+		if _, ok := programs[m.GOARCH]; ok || buildErr != nil {
+			continue
+		}
+		begin := time.Now()
+		programs[m.GOARCH], buildErr = build.ForArch(ctx, build.Options{Root: root, Dir: filepath.Join(dir, "build"), Race: o.race, Cover: o.cover != ""}, m.GOARCH)
+		p.note("built for %s in %v", m.GOARCH, time.Since(begin).Round(100*time.Millisecond))
+	}
+	if buildErr != nil {
+		cancel()
+	}
+	fetching.Wait()
+	// What was cancelled because something else failed is not worth a word.
+	all := slices.DeleteFunc(append(errs, buildErr), func(err error) bool { return errors.Is(err, context.Canceled) })
+	return programs, trees, errors.Join(append(all, context.Cause(ctx))...)
+}
+
+// makeImage makes the ext4 fixture.
+func makeImage(ctx context.Context, file string) error {
+	f, err := os.Create(file)
+	if err == nil {
+		err = errors.Join(f.Truncate(8<<20), f.Close())
+	}
+	if err != nil {
+		return err
+	}
+	mke2fs, err := exec.LookPath("mke2fs")
+	if err != nil {
+		mke2fs = "/sbin/mke2fs" // where a user's PATH may not lead
+	}
+	if out, err := exec.CommandContext(ctx, mke2fs, "-q", "-t", "ext4", file).CombinedOutput(); err != nil {
+		return fmt.Errorf("mke2fs: %w %s (on Debian: apt-get install e2fsprogs)", err, out)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+// Package machine is the table of the machines that the matrix has.
+package machine
+
+import (
+	"slices"
+
+	"github.com/fildes/fildes/matrix/internal/debian"
+)
+
+// A Machine is a kernel of Debian's on hardware that qemu-system makes, or, where Debian has no kernel, this machine's kernel
+// behind qemu-user.
+type Machine struct {
+	Name   string
+	GOARCH string
+
+	Kernel  debian.Kernel
+	System  []string // the qemu-system command, without what every machine has
+	Console string   // the console's name on the kernel's command line
+
+	// Fixtures are the words of package fixture whose devices and modules the machine has.
+	Fixtures []string
+	NIC      string // the name of a network card in qemu
+
+	Emulator string // the qemu-user command, if that's what the machine is
+
+	// Lacks is what tests may say they need and this machine doesn't have, by the word of fdtest.Need, with the reason. What no test
+	// misses must not stand here.
+	Lacks map[string]string
+	// Quick machines are those that run in CI.
+	Quick bool
+}
+
+// Emulated says whether only the program's own instructions are emulated, not the kernel.
+func (m Machine) Emulated() bool { return m.Emulator != "" }
+
+// What a fixture needs is a module in all but the UARTs, which are a PC's.
+var (
+	onPC        = []string{"uart", "gadget", "vcan", "vsock", "watchdog", "uinput", "nics", "ext4"}
+	onVirt      = onPC[1:]
+	onMainframe = []string{"vcan", "vsock", "watchdog", "nics", "ext4"}
+)
+
+const (
+	bookworm = "bookworm"
+	security = "bookworm-security"
+	trixie   = "trixie"
+)
+
+// One processor: this qemu's amd64 loses its way where several patch the kernel's code at once, and where they take turns instead,
+// a program that spins until another processor is done waits for a tenth of a second each time.
+var accelerator = []string{"-accel", "tcg,tb-size=256", "-smp", "1"}
+
+func system(command ...string) []string { return slices.Concat(command, accelerator) }
+
+var (
+	pc = append(system("qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-m", "768"),
+		"-device", "isa-serial,chardev=console,index=0")
+	virtARM64 = append(system("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-m", "768"),
+		"-serial", "chardev:console")
+	virtARM = append(system("qemu-system-arm", "-M", "virt", "-cpu", "cortex-a15", "-m", "768"),
+		"-serial", "chardev:console")
+	virtRISCV = append(system("qemu-system-riscv64", "-M", "virt", "-m", "768"),
+		"-serial", "chardev:console")
+	pseries = append(system("qemu-system-ppc64", "-M", "pseries", "-cpu", "power9", "-m", "1024"),
+		"-device", "spapr-vty,chardev=console")
+	ccw = append(system("qemu-system-s390x", "-M", "s390-ccw-virtio", "-cpu", "max", "-m", "768"),
+		"-device", "sclpconsole,chardev=console")
+)
+
+// Table is all machines.
+var Table = []Machine{
+	{Name: "amd64-5.10", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0", Quick: true,
+		Kernel: debian.Kernel{Arch: "amd64", Suite: "bullseye-security", Name: `^linux-image-5\.10\.0-\d+-amd64$`}},
+	{Name: "amd64-6.1", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0",
+		Kernel: debian.Kernel{Arch: "amd64", Suite: security, Name: `^linux-image-6\.1\.0-\d+-amd64$`}},
+	{Name: "amd64-6.12", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0",
+		Kernel: debian.Kernel{Arch: "amd64", Suite: security, Name: `^linux-image-6\.12\.\d+\+deb12-amd64$`}},
+	{Name: "amd64-6.18", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0",
+		Kernel: debian.Kernel{Arch: "amd64", Suite: "trixie-backports", Name: `^linux-image-6\.18\.\d+\+deb13-amd64$`}},
+	{Name: "amd64-newest", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0", Quick: true,
+		Kernel: debian.Kernel{Arch: "amd64", Suite: "trixie-backports", Name: `^linux-image-\d+\.\d+\.\d+\+deb13-amd64$`}},
+	{Name: "386-6.1", GOARCH: "386", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0", Quick: true,
+		Kernel: debian.Kernel{Arch: "i386", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-686-pae$`}},
+	{Name: "arm64-6.1", GOARCH: "arm64", System: virtARM64, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "ttyAMA0", Quick: true,
+		Kernel: debian.Kernel{Arch: "arm64", Suite: security, Name: `^linux-image-6\.1\.0-\d+-arm64$`}},
+	{Name: "arm-6.1", GOARCH: "arm", System: virtARM, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "ttyAMA0",
+		Kernel: debian.Kernel{Arch: "armhf", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-armmp-lpae$`}},
+	{Name: "riscv64-6.12", GOARCH: "riscv64", System: virtRISCV, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "ttyS0",
+		Kernel: debian.Kernel{Arch: "riscv64", Suite: trixie, Name: `^linux-image-6\.12\.\d+\+deb13-riscv64$`}},
+	{Name: "ppc64le-6.1", GOARCH: "ppc64le", System: pseries, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "hvc0",
+		Kernel: debian.Kernel{Arch: "ppc64el", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-powerpc64le$`}},
+	{Name: "s390x-6.1", GOARCH: "s390x", System: ccw, NIC: "virtio-net-ccw", Fixtures: onMainframe, Console: "ttysclp0", Quick: true,
+		Kernel: debian.Kernel{Arch: "s390x", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-s390x$`}},
+
+	{Name: "mips-user", GOARCH: "mips", Emulator: "qemu-mips-static"},
+	{Name: "mips64-user", GOARCH: "mips64", Emulator: "qemu-mips64-static"},
+	{Name: "loong64-user", GOARCH: "loong64", Emulator: "qemu-loongarch64-static"},
+	{Name: "ppc64-user", GOARCH: "ppc64", Emulator: "qemu-ppc64-static"},
+}
