@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,7 +114,7 @@ func childDescriptors(t testing.TB) map[int]string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Bound)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^$")
+	cmd := Self(ctx, t, "-test.run=^$")
 	cmd.Env = append(os.Environ(), listEnv+"=1")
 	out, err := cmd.Output()
 	if err != nil {
