@@ -67,23 +67,25 @@ func TestAdoptLeavesOthersTheirFlags(t *testing.T) {
 	fifoEnd, err := unix.Open(fifo, unix.O_RDONLY|unix.O_APPEND, 0)
 	check(t, err)
 	for name, n := range map[string]int{"pipe, read end": r, "pipe, write end": w, "FIFO": fifoEnd, "terminal": terminal} {
-		shared := dup(t, n)
-		before := statusFlags(t, shared)
-		f, err := fildes.Adopt(n, name)
-		check(t, err)
-		if after := statusFlags(t, shared); after != before {
-			t.Errorf("%s: the flags of those who share it went from %#x to %#x", name, before, after)
-		}
-		control(t, f, func(fd int) error {
-			if fd != n {
-				t.Errorf("%s: the number went from %d to %d", name, n, fd)
+		t.Run(name, func(t *testing.T) {
+			shared := dup(t, n)
+			before := statusFlags(t, shared)
+			f, err := fildes.Adopt(n, name)
+			check(t, err)
+			defer func() { check(t, f.Close()) }()
+			if after := statusFlags(t, shared); after != before {
+				t.Errorf("the flags of those who share it went from %#x to %#x", before, after)
 			}
-			if got, want := statusFlags(t, fd), before|unix.O_NONBLOCK; got != want {
-				t.Errorf("%s: the flags are %#x, not %#x", name, got, want)
-			}
-			return nil
+			control(t, f, func(fd int) error {
+				if fd != n {
+					t.Errorf("the number went from %d to %d", n, fd)
+				}
+				if got, want := statusFlags(t, fd), before|unix.O_NONBLOCK; got != want {
+					t.Errorf("the flags are %#x, not %#x", got, want)
+				}
+				return nil
+			})
 		})
-		check(t, f.Close())
 	}
 }
 

@@ -472,7 +472,7 @@ func (t *Timer) SetTicks(n uint64) error {
 			switch e := sys.TimerSetTicks(num, &n); e {
 			case unix.ECANCELED: // a notification was in the way, and now isn't
 				t.clockSet.Store(true)
-			case unix.ENOTTY:
+			case unix.ENOTTY, unix.ENOSYS:
 				return &fildes.UnsupportedError{Feature: "TFD_IOC_SET_TICKS", Since: "3.17", Err: sys.Error("ioctl", e)}
 			default:
 				return sys.Error("ioctl", e)

@@ -34,6 +34,7 @@ func zeroCopyPair(t *testing.T) (a, b int) {
 	ok(err)
 	t.Cleanup(func() { _ = unix.Close(b) })
 	if err := unix.SetsockoptInt(a, unix.SOL_SOCKET, unix.SO_ZEROCOPY, 1); err != nil {
+		_ = unix.Close(a)
 		fdtest.Need(t, "zerocopy", "SO_ZEROCOPY: "+err.Error())
 	}
 	ok(unix.SetNonblock(a, true))

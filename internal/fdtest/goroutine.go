@@ -14,6 +14,10 @@ import (
 // Bound is how long a test waits for what must happen. It is generous: passing it is a failure of what is tested.
 const Bound = 30 * time.Second
 
+// A goroutine that enters a system call just when the world is to be stopped may keep its processor there until Go's monitor looks (as of
+// Go 1.26). The monitor sleeps until a timer is due, or for a minute: so whoever stops the world has a timer that is.
+const monitored = time.Millisecond
+
 // A Goroutine is one entry of a stack dump.
 type Goroutine struct {
 	ID    int
@@ -23,6 +27,7 @@ type Goroutine struct {
 
 // Goroutines returns all goroutines but the caller.
 func Goroutines() []Goroutine {
+	defer time.AfterFunc(monitored, func() {}).Stop()
 	buf := make([]byte, 1<<16)
 	for {
 		n := runtime.Stack(buf, true)
@@ -164,10 +169,14 @@ func Any(t testing.TB, cs []*Caller) int {
 // Collect runs the garbage collector, which needs every thread's attention.
 func Collect(t testing.TB) {
 	t.Helper()
-	_ = Go(t, func() error {
+	c := Go(t, func() error {
 		for range 3 {
 			runtime.GC()
 		}
 		return nil
-	}).Err()
+	})
+	for end := time.Now().Add(Bound); !c.Done() && time.Now().Before(end); {
+		time.Sleep(monitored)
+	}
+	_ = c.Err()
 }
