@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,8 +31,22 @@ func statusFlags(t testing.TB, fd int) int {
 	t.Helper()
 	n, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	check(t, err)
-	return n &^ 0x8000 // O_LARGEFILE, which open sets and pipe2 doesn't
+	return n &^ largeFile()
 }
+
+// largeFile is O_LARGEFILE, which open sets and pipe2 doesn't. Its value differs, and package unix has 0 where open needs no telling.
+var largeFile = sync.OnceValue(func() int {
+	root, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		panic(err)
+	}
+	defer unix.Close(root)
+	n, err := unix.FcntlInt(uintptr(root), unix.F_GETFL, 0)
+	if err != nil {
+		panic(err)
+	}
+	return n
+})
 
 func dup(t testing.TB, fd int) int {
 	t.Helper()

@@ -59,8 +59,8 @@ func do(console io.Writer) error {
 	if err := linkUp("lo"); err != nil {
 		return err
 	}
-	// As systemd(1) has it: programs raise their own.
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1024, Max: 32 << 10}); err != nil {
+	// Programs raise their own; what opens all that it may needs its time.
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1024, Max: 4096}); err != nil {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
 	if err := mountLate(); err != nil {

@@ -117,8 +117,9 @@ func (l *loader) add(name string) error {
 	return nil
 }
 
-// addSoft adds what a module would like to have. It may be named by the alias of an algorithm, crc32c for crc32c_generic.
+// addSoft adds what a module would like to have. It may be named by the alias of an algorithm, crypto-crc32c for crc32c_generic.
 func (l *loader) addSoft(name string) {
+	name = strings.TrimPrefix(name, "crypto-")
 	for _, n := range []string{name, name + "_generic"} {
 		if l.tree.Has(n) {
 			mark := len(l.modules)

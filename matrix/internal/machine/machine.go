@@ -19,7 +19,6 @@ type Machine struct {
 
 	// Fixtures are the words of package fixture whose devices and modules the machine has.
 	Fixtures []string
-	NIC      string // the name of a network card in qemu
 
 	Emulator string // the qemu-user command, if that's what the machine is
 
@@ -33,11 +32,13 @@ type Machine struct {
 // Emulated says whether only the program's own instructions are emulated, not the kernel.
 func (m Machine) Emulated() bool { return m.Emulator != "" }
 
-// What a fixture needs is a module in all but the UARTs, which are a PC's.
+// The UARTs are a PC's; what else a machine lacks, its kernel has no module for or qemu no device.
 var (
 	onPC        = []string{"uart", "gadget", "vcan", "vsock", "watchdog", "uinput", "nics", "ext4"}
-	onVirt      = onPC[1:]
-	onMainframe = []string{"vcan", "vsock", "watchdog", "nics", "ext4"}
+	onARM       = onPC[1:]
+	onRISCV     = []string{"gadget", "vcan", "vsock", "watchdog", "nics", "ext4"}
+	onPower     = []string{"vcan", "vsock", "watchdog", "uinput", "nics", "ext4"}
+	onMainframe = []string{"vcan", "vsock", "watchdog", "ext4"}
 )
 
 const (
@@ -69,27 +70,27 @@ var (
 
 // Table is all machines.
 var Table = []Machine{
-	{Name: "amd64-5.10", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0", Quick: true,
+	{Name: "amd64-5.10", GOARCH: "amd64", System: pc, Fixtures: onPC, Console: "ttyS0", Quick: true,
 		Kernel: debian.Kernel{Arch: "amd64", Suite: "bullseye-security", Name: `^linux-image-5\.10\.0-\d+-amd64$`}},
-	{Name: "amd64-6.1", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0",
+	{Name: "amd64-6.1", GOARCH: "amd64", System: pc, Fixtures: onPC, Console: "ttyS0",
 		Kernel: debian.Kernel{Arch: "amd64", Suite: security, Name: `^linux-image-6\.1\.0-\d+-amd64$`}},
-	{Name: "amd64-6.12", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0",
+	{Name: "amd64-6.12", GOARCH: "amd64", System: pc, Fixtures: onPC, Console: "ttyS0",
 		Kernel: debian.Kernel{Arch: "amd64", Suite: security, Name: `^linux-image-6\.12\.\d+\+deb12-amd64$`}},
-	{Name: "amd64-6.18", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0",
+	{Name: "amd64-6.18", GOARCH: "amd64", System: pc, Fixtures: onPC, Console: "ttyS0",
 		Kernel: debian.Kernel{Arch: "amd64", Suite: "trixie-backports", Name: `^linux-image-6\.18\.\d+\+deb13-amd64$`}},
-	{Name: "amd64-newest", GOARCH: "amd64", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0", Quick: true,
+	{Name: "amd64-newest", GOARCH: "amd64", System: pc, Fixtures: onPC, Console: "ttyS0", Quick: true,
 		Kernel: debian.Kernel{Arch: "amd64", Suite: "trixie-backports", Name: `^linux-image-\d+\.\d+\.\d+\+deb13-amd64$`}},
-	{Name: "386-6.1", GOARCH: "386", System: pc, NIC: "virtio-net-pci", Fixtures: onPC, Console: "ttyS0", Quick: true,
+	{Name: "386-6.1", GOARCH: "386", System: pc, Fixtures: onPC, Console: "ttyS0", Quick: true,
 		Kernel: debian.Kernel{Arch: "i386", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-686-pae$`}},
-	{Name: "arm64-6.1", GOARCH: "arm64", System: virtARM64, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "ttyAMA0", Quick: true,
+	{Name: "arm64-6.1", GOARCH: "arm64", System: virtARM64, Fixtures: onARM, Console: "ttyAMA0", Quick: true,
 		Kernel: debian.Kernel{Arch: "arm64", Suite: security, Name: `^linux-image-6\.1\.0-\d+-arm64$`}},
-	{Name: "arm-6.1", GOARCH: "arm", System: virtARM, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "ttyAMA0",
+	{Name: "arm-6.1", GOARCH: "arm", System: virtARM, Fixtures: onARM, Console: "ttyAMA0",
 		Kernel: debian.Kernel{Arch: "armhf", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-armmp-lpae$`}},
-	{Name: "riscv64-6.12", GOARCH: "riscv64", System: virtRISCV, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "ttyS0",
+	{Name: "riscv64-6.12", GOARCH: "riscv64", System: virtRISCV, Fixtures: onRISCV, Console: "ttyS0",
 		Kernel: debian.Kernel{Arch: "riscv64", Suite: trixie, Name: `^linux-image-6\.12\.\d+\+deb13-riscv64$`}},
-	{Name: "ppc64le-6.1", GOARCH: "ppc64le", System: pseries, NIC: "virtio-net-pci", Fixtures: onVirt, Console: "hvc0",
+	{Name: "ppc64le-6.1", GOARCH: "ppc64le", System: pseries, Fixtures: onPower, Console: "hvc0",
 		Kernel: debian.Kernel{Arch: "ppc64el", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-powerpc64le$`}},
-	{Name: "s390x-6.1", GOARCH: "s390x", System: ccw, NIC: "virtio-net-ccw", Fixtures: onMainframe, Console: "ttysclp0", Quick: true,
+	{Name: "s390x-6.1", GOARCH: "s390x", System: ccw, Fixtures: onMainframe, Console: "ttysclp0", Quick: true,
 		Kernel: debian.Kernel{Arch: "s390x", Suite: bookworm, Name: `^linux-image-6\.1\.0-\d+-s390x$`}},
 
 	{Name: "mips-user", GOARCH: "mips", Emulator: "qemu-mips-static"},

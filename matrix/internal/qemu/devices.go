@@ -27,11 +27,11 @@ func devices(m machine.Machine, dir string) []string {
 			"-device", "isa-serial,chardev=control,index=3",
 			"-qmp", "unix:"+filepath.Join(dir, "qmp")+",server=on,wait=off")
 	}
-	if slices.Contains(m.Fixtures, "nics") {
+	if slices.Contains(m.Fixtures, "nics") { // a hub and virtio-net would make the guest copy what it sends
 		for _, n := range []string{"1", "2"} {
 			args = append(args,
 				"-netdev", "hubport,hubid=0,id=hub"+n,
-				"-device", m.NIC+",netdev=hub"+n+",mac=52:54:00:66:64:0"+n)
+				"-device", "e1000e,romfile=,netdev=hub"+n+",mac=52:54:00:66:64:0"+n)
 		}
 	}
 	return args
