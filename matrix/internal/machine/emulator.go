@@ -1,0 +1,40 @@
+package machine
+
+import (
+	"slices"
+
+	"github.com/fildes/fildes/matrix/internal/outcome"
+)
+
+var bigEndian = []string{"mips", "mips64", "ppc64"}
+
+// exceptions are the tests that qemu-user can't pass, on some architectures or, where none is named, on each that it emulates.
+var exceptions = []struct {
+	arch []string
+	outcome.Exception
+}{
+	{nil, outcome.Exception{Package: ".", Test: "TestAdoptLeavesOthersTheirFlags/terminal",
+		Reason: "qemu doesn't know TIOCGDEV, without which a terminal isn't opened anew"}},
+	{bigEndian, outcome.Exception{Package: "eventfd", Test: "TestFromFile",
+		Reason: "qemu swaps the bytes of eventfds that it saw being made, and not of their duplicates by F_DUPFD_CLOEXEC"}},
+	{bigEndian, outcome.Exception{Package: "timerfd", Test: "TestFromFile",
+		Reason: "qemu swaps the bytes of timerfds that it saw being made, and not of their duplicates by F_DUPFD_CLOEXEC"}},
+}
+
+// emulatorLacks is what every machine that is qemu-user lacks.
+var emulatorLacks = map[string]string{
+	"seccomp":   "qemu refuses seccomp filters, which would see its own system calls",
+	"set_ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
+	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
+}
+
+// ExceptionsOf returns the tests that the machine can't pass.
+func ExceptionsOf(m Machine) []outcome.Exception {
+	var of []outcome.Exception
+	for _, e := range exceptions {
+		if m.Emulated() && (e.arch == nil || slices.Contains(e.arch, m.GOARCH)) {
+			of = append(of, e.Exception)
+		}
+	}
+	return of
+}
