@@ -109,7 +109,7 @@ func TestWhatAPeerLeaves(t *testing.T) {
 
 func file(t *testing.T, n int) *os.File {
 	t.Helper()
-	f := os.NewFile(uintptr(n), "descriptor "+strconv.Itoa(int(n)))
+	f := os.NewFile(uintptr(n), "descriptor "+strconv.Itoa(n))
 	t.Cleanup(func() { _ = f.Close() })
 	return f
 }

@@ -14,9 +14,9 @@ type sigaction struct {
 }
 
 const (
-	saSiginfo  = 0x4
-	saOnstack  = 0x08000000
-	saRestorer = 0x04000000
+	saSiginfo  = 0x4        // SA_SIGINFO
+	saOnstack  = 0x08000000 // SA_ONSTACK
+	saRestorer = 0x04000000 // SA_RESTORER
 )
 
 func newSigaction(handler uintptr) sigaction {

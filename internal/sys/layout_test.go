@@ -56,28 +56,43 @@ const includes = `
 #include <asm/termbits.h>
 #include <asm/unistd.h>
 
-/* The kernel's own definition, from a header that it doesn't publish. */
+/* The kernel's own definitions, from headers that it doesn't publish. */
+struct kernel_sigaction {
+	void (*k_handler)(int);
+	unsigned long k_flags;
+	void (*k_restorer)(void);
+	unsigned long k_mask[8 / sizeof(long)];
+};
 #define EFD_SEMAPHORE 1
 #define EFD_CLOEXEC O_CLOEXEC
 #define EFD_NONBLOCK O_NONBLOCK
 `
 
-// layouts are the structures that a pointer carries into a system call, and where Go's fields are in C's.
-var layouts = []struct {
+// A layout is a structure that a pointer carries into a system call, and where Go's fields are in C's.
+type layout struct {
 	goType, cType string
-	only32        bool
+	only          []string // the architectures that have it, or all
 	fields        map[string]string
-}{
-	{"Timespec", "struct __kernel_timespec", false, map[string]string{"Sec": "tv_sec", "Nsec": "tv_nsec"}},
-	{"Itimerspec", "struct __kernel_itimerspec", false, map[string]string{"Interval": "it_interval", "Value": "it_value"}},
-	{"oldItimerspec", "struct itimerspec", true, map[string]string{
+}
+
+var layouts = []layout{
+	{"Timespec", "struct __kernel_timespec", nil, map[string]string{"Sec": "tv_sec", "Nsec": "tv_nsec"}},
+	{"Itimerspec", "struct __kernel_itimerspec", nil, map[string]string{"Interval": "it_interval", "Value": "it_value"}},
+	{"oldItimerspec", "struct itimerspec", []string{"386", "arm", "mips", "mipsle"}, map[string]string{
 		"intervalSec": "it_interval.tv_sec", "intervalNsec": "it_interval.tv_nsec",
 		"valueSec": "it_value.tv_sec", "valueNsec": "it_value.tv_nsec",
 	}},
-	{"Iovec", "struct iovec", false, map[string]string{"Base": "iov_base", "Len": "iov_len"}},
+	{"Iovec", "struct iovec", nil, map[string]string{"Base": "iov_base", "Len": "iov_len"}},
 	// The two halves of the data word; which is which doesn't matter to the kernel.
-	{"EpollEvent", "struct epoll_event", false, map[string]string{"Events": "events", "Fd": "data", "Pad": "data + 4"}},
+	{"EpollEvent", "struct epoll_event", nil, map[string]string{"Events": "events", "Fd": "data", "Pad": "data + 4"}},
+	{"sigaction", "struct kernel_sigaction", []string{"386", "amd64", "arm", "arm64"}, map[string]string{
+		"handler": "k_handler", "flags": "k_flags", "restorer": "k_restorer", "mask": "k_mask",
+	}},
 }
+
+// halves is the structure with a 64-bit word that x/sys and Go's runtime make of two 32-bit ones, and align as such: the kernel reads and
+// writes it wherever it is.
+const halves = "EpollEvent"
 
 // newer are the constants that the headers may lack.
 var newer = map[string]string{
@@ -99,7 +114,8 @@ func TestLayout(t *testing.T) {
 					m.arch, m.target, m.headers))
 			}
 			l := load(t, m.arch)
-			source := includes + assertLayouts(t, l) + assertConstants(l) + assertTime64(t, l)
+			checkComplete(t, l)
+			source := includes + assertLayouts(t, l, m.arch) + assertConstants(l) + assertTime64(t, l)
 			cmd := exec.CommandContext(t.Context(), compiler[0], append(compiler[1:], "-fsyntax-only", "-x", "c", "-")...)
 			cmd.Stdin = strings.NewReader(source)
 			if out, err := cmd.CombinedOutput(); err != nil {
@@ -146,7 +162,7 @@ func compilerFor(arch, target string) []string {
 		[]string{"clang", "--target=" + target, "-nostdinc", "-isystem", "/usr/" + target + "/include"})
 	for _, c := range candidates {
 		cmd := exec.Command(c[0], append(c[1:], "-fsyntax-only", "-x", "c", "-")...)
-		cmd.Stdin = strings.NewReader(includes)
+		cmd.Stdin = strings.NewReader("#include <linux/types.h>\n#include <asm/unistd.h>\n")
 		if cmd.Run() == nil {
 			return c
 		}
@@ -154,10 +170,27 @@ func compilerFor(arch, target string) []string {
 	return nil
 }
 
-func assertLayouts(t *testing.T, l *loaded) string {
+// checkComplete fails when a structure or a constant of internal/sys isn't compared.
+func checkComplete(t *testing.T, l *loaded) {
+	for _, name := range l.sys.Scope().Names() {
+		obj, ok := l.sys.Scope().Lookup(name).(*types.TypeName)
+		if !ok {
+			continue
+		}
+		_, ok = obj.Type().Underlying().(*types.Struct)
+		if ok && !slices.ContainsFunc(layouts, func(e layout) bool { return e.goType == name }) {
+			t.Errorf("the structure %s isn't in layouts", name)
+		}
+	}
+	for _, name := range l.unnamed {
+		t.Errorf("the constant %s is a number, and its comment doesn't begin with the kernel's name for it", name)
+	}
+}
+
+func assertLayouts(t *testing.T, l *loaded, arch string) string {
 	var b strings.Builder
 	for _, layout := range layouts {
-		if layout.only32 && l.sizes.Sizeof(types.Typ[types.Uintptr]) != 4 {
+		if layout.only != nil && !slices.Contains(layout.only, arch) {
 			continue
 		}
 		obj := l.sys.Scope().Lookup(layout.goType)
@@ -171,11 +204,19 @@ func assertLayouts(t *testing.T, l *loaded) string {
 			vars = append(vars, v)
 		}
 		fmt.Fprintf(&b, "_Static_assert(sizeof(%s) == %d, \"sizeof %s\");\n", layout.cType, l.sizes.Sizeof(s), layout.goType)
+		// Go aligns nothing more than a word, which no kernel minds, and packs nothing.
+		if layout.goType != halves {
+			fmt.Fprintf(&b, "_Static_assert((_Alignof(%[1]s) < sizeof(long) ? _Alignof(%[1]s) : sizeof(long)) == %[2]d, \"alignment of %[3]s\");\n",
+				layout.cType, l.sizes.Alignof(s), layout.goType)
+		}
 		offsets := l.sizes.Offsetsof(vars)
 		seen := 0
 		for i, v := range vars {
 			c, ok := layout.fields[v.Name()]
 			if !ok {
+				if v.Name() != "_" && !strings.HasPrefix(v.Name(), "Pad") {
+					t.Errorf("%s.%s isn't in layouts", layout.goType, v.Name())
+				}
 				continue
 			}
 			seen++
@@ -183,7 +224,7 @@ func assertLayouts(t *testing.T, l *loaded) string {
 			if plus == "" {
 				plus = "0"
 				fmt.Fprintf(&b, "_Static_assert(%d || sizeof(((%s *)0)->%s) == %d, \"sizeof %s.%s\");\n",
-					asInt(layout.goType == "EpollEvent"), layout.cType, member, l.sizes.Sizeof(v.Type()), layout.goType, v.Name())
+					asInt(layout.goType == halves), layout.cType, member, l.sizes.Sizeof(v.Type()), layout.goType, v.Name())
 			}
 			fmt.Fprintf(&b, "_Static_assert(__builtin_offsetof(%s, %s) + %s == %d, \"offset of %s.%s\");\n",
 				layout.cType, member, plus, offsets[i], layout.goType, v.Name())

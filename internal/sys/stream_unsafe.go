@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxIovecs is the most buffers that one readv or writev takes: IOV_MAX, UIO_MAXIOV in the kernel.
+// MaxIovecs (UIO_MAXIOV) is the most buffers that one readv or writev takes.
 const MaxIovecs = 1024
 
 // Read is read(2). A p that is empty gives 0, nil.
