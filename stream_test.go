@@ -56,7 +56,7 @@ func TestEndOfStreamIsBare(t *testing.T) {
 func TestInterruptedWriteLosesNothing(t *testing.T) {
 	for _, vectored := range []bool{false, true} {
 		r, w := pipe(t)
-		data := make([]byte, 1<<20)
+		data := make([]byte, 64*page) // four times what a pipe holds
 		for i := range data {
 			data[i] = byte(i * 7)
 		}
@@ -64,7 +64,7 @@ func TestInterruptedWriteLosesNothing(t *testing.T) {
 		var n int
 		c := fdtest.Go(t, func() (err error) {
 			if vectored {
-				n, err = w.WriteVectored(ctx, [][]byte{data[:1000], nil, data[1000:500000], data[500000:]})
+				n, err = w.WriteVectored(ctx, [][]byte{data[:1000], nil, data[1000 : 30*page], data[30*page:]})
 			} else {
 				n, err = w.WriteContext(ctx, data)
 			}
@@ -92,7 +92,7 @@ func TestInterruptedWriteLosesNothing(t *testing.T) {
 // A small write must not come out in the middle of another's.
 func TestWritesDontMix(t *testing.T) {
 	r, w := pipe(t)
-	big, small := bytes.Repeat([]byte{1}, 1<<19), []byte{2, 2, 2}
+	big, small := bytes.Repeat([]byte{1}, 32*page), []byte{2, 2, 2}
 	first := fdtest.Go(t, func() error { _, err := w.Write(big); return err }).Parked()
 	var others []*fdtest.Caller
 	for range 3 {

@@ -499,7 +499,7 @@ func TestLeftAheadIsHandedOver(t *testing.T) {
 
 func TestManyMoreThanTheBatch(t *testing.T) {
 	p := newPoller(t)
-	const n = 3000
+	n := max(fdtest.Rounds(3000), 1100)
 	for i := range n {
 		c := newCounter(t)
 		_, err := p.Add(c, epoll.Readable|epoll.OneShot, strconv.Itoa(i))
@@ -617,7 +617,7 @@ func TestChurn(t *testing.T) {
 	var churning sync.WaitGroup
 	for i := range 4 {
 		churning.Go(func() {
-			for j := range 500 {
+			for j := range fdtest.Rounds(500) {
 				c, err := eventfd.New(nil)
 				check(t, err)
 				r, err := p.Add(c, epoll.Readable|epoll.ReadHangup, c)

@@ -48,7 +48,7 @@ func TestNotify(t *testing.T) {
 		t.Fatal(err)
 	}
 	errs := make(chan error)
-	for i := range 200 {
+	for i := range fdtest.Rounds(200) {
 		go func() {
 			_, err := tm.Wait(ctx)
 			errs <- err

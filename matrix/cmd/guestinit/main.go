@@ -60,7 +60,7 @@ func do(console io.Writer) error {
 		return err
 	}
 	// Programs raise their own; what opens all that it may needs its time.
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1024, Max: 4096}); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1024, Max: 2048}); err != nil {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
 	if err := mountLate(); err != nil {

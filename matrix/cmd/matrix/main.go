@@ -56,7 +56,7 @@ func root() *cobra.Command {
 	f.StringVar(&o.cover, "cover", "", "write the coverage of all machines, merged, to this file")
 	f.StringVar(&o.report, "report", "", "write the results as JSON to this file")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all that the machines print")
-	c.AddCommand(listCommand(), docsCommand())
+	c.AddCommand(listCommand(), docsCommand(), plantCommand())
 	return c
 }
 

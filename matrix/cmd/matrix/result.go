@@ -26,7 +26,7 @@ type result struct {
 func (s *session) result(ctx context.Context, p *printer) *result {
 	r := &result{machine: outcome.Machine{
 		Name: s.m.Name, GOARCH: s.m.GOARCH, Emulated: s.m.Emulated(), Fixtures: s.m.Fixtures,
-		Lacks: s.m.Lacks, Exceptions: machine.ExceptionsOf(s.m),
+		Lacks: s.m.Lacks(), Exceptions: machine.ExceptionsOf(s.m),
 	}}
 	begin := time.Now()
 	err := os.MkdirAll(s.dir, 0o755)

@@ -2,8 +2,10 @@
 package machine
 
 import (
+	"maps"
 	"slices"
 
+	"github.com/fildes/fildes/internal/fdtest/fixture"
 	"github.com/fildes/fildes/matrix/internal/debian"
 )
 
@@ -22,11 +24,27 @@ type Machine struct {
 
 	Emulator string // the qemu-user command, if that's what the machine is
 
-	// Lacks is what tests may say they need and this machine doesn't have, by the word of fdtest.Need, with the reason. What no test
-	// misses must not stand here.
-	Lacks map[string]string
 	// Quick machines are those that run in CI.
 	Quick bool
+}
+
+// Lacks is what tests may say they need and the machine doesn't have, by the word of fdtest.Need, with the reason. What no test misses
+// is an error in it.
+func (m Machine) Lacks() map[string]string {
+	lacks := make(map[string]string)
+	for _, f := range fixture.Table {
+		if !slices.Contains(m.Fixtures, f.Word) {
+			lacks[f.Word] = "the machine isn't given one"
+		}
+	}
+	if !slices.Contains([]string{"386", "amd64", "arm", "arm64"}, m.GOARCH) {
+		lacks["guard"] = "internal/sys has no handler of SIGSYS for " + m.GOARCH
+	}
+	if m.Emulated() {
+		maps.Copy(lacks, emulatorLacks)
+		delete(lacks, "ext4") // this machine's kernel has it
+	}
+	return lacks
 }
 
 // Emulated says whether only the program's own instructions are emulated, not the kernel.
