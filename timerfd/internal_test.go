@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fildes/fildes"
+	"github.com/fildes/fildes/internal/fdtest"
 	"github.com/fildes/fildes/internal/sys"
 )
 
