@@ -77,7 +77,7 @@ func TestCloseWhileMoving(t *testing.T) {
 		wg.Go(func() {
 			for i, c := range cs {
 				check(t, c.Close())
-				if i%3 == 0 {
+				if i%16 == 0 {
 					runtime.Gosched()
 				}
 			}

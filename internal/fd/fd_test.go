@@ -310,7 +310,7 @@ func TestWaitAllocations(t *testing.T) {
 
 // Nothing that comes after Close may take its wake-up back.
 func TestDeadlinesRacingClose(t *testing.T) {
-	for range fdtest.Rounds(200) {
+	for range fdtest.Rounds(100) {
 		f := open(t)
 		cs := []*fdtest.Caller{fdtest.Go(t, func() error { return f.Await(t.Context(), Read, take) })}
 		for range 2 {

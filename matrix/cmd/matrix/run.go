@@ -36,6 +36,9 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // qemu-user's programs run here as another user
+		return err
+	}
 	p := &printer{w: w, o: o}
 
 	programs, trees, err := prepare(ctx, o, ms, root, dir, p)

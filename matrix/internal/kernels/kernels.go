@@ -22,8 +22,8 @@ which also writes the table of [README.md](../README.md).
 `
 
 // commands generate the document.
-const commands = `    go run ./matrix/cmd/matrix --report FILE
-    go run ./matrix/cmd/matrix docs FILE
+const commands = `    go -C matrix run ./cmd/matrix --report FILE
+    go -C matrix run ./cmd/matrix docs FILE
 `
 
 // Write writes the document. It depends on the report only, and of that not on times.
