@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -23,8 +24,11 @@ type Guest struct {
 	Dir       string // an empty folder for sockets
 }
 
-// ErrEmulator is what a guest ends with when qemu's own fault stopped it before its init was up. Another try is due.
-var ErrEmulator = errors.New("the emulator stopped the kernel while it booted")
+// ErrEmulator is what a guest ends with when qemu's own fault stopped its kernel before init was up. Another try is due.
+var ErrEmulator = errors.New("the kernel stopped while it booted, as it does now and then on this emulator")
+
+// emulatorsFault is how a kernel ends that patched its own code while qemu ran it.
+var emulatorsFault = regexp.MustCompile(`Oops: int3`)
 
 // Run switches a guest on and returns when it is off. What its programs print goes to output, what its init says to frame; log gets
 // all that the console showed before init was up and after it was down, which is what the kernel has to say.
@@ -51,6 +55,8 @@ func (g Guest) Run(ctx context.Context, output func(string), frame func(guest.Fr
 	defer stop()
 
 	var up, down bool
+	var kernel strings.Builder
+	log = io.MultiWriter(log, &kernel)
 	var last guest.Frame
 	readErr := guest.Read(out, func(s string) {
 		if up && !down {
@@ -74,8 +80,10 @@ func (g Guest) Run(ctx context.Context, output func(string), frame func(guest.Fr
 		return fmt.Errorf("%s: %w\n%s", filepath.Base(m.System[0]), err, errs.String())
 	case down && last.Error != "":
 		return fmt.Errorf("init: %s", last.Error)
-	case !up:
+	case !up && emulatorsFault.MatchString(kernel.String()):
 		return ErrEmulator
+	case !up:
+		return errors.New("the guest stopped before its init was up: the kernel's log is above")
 	case !down:
 		return errors.New("the guest stopped in the middle: the kernel's log is above")
 	}
