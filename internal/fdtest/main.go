@@ -23,6 +23,9 @@ const (
 	coldEnv = "FDTEST_COLD" // a test wants a process in which Go's poller hasn't started
 )
 
+// leaked is the exit status that says so, whether a test has failed as well or not.
+const leaked = 3
+
 // Main is TestMain: it runs the tests and fails the package when they leave a descriptor or a goroutine behind.
 func Main(m *testing.M) {
 	if os.Getenv(listEnv) != "" {
@@ -41,9 +44,7 @@ func Main(m *testing.M) {
 	}
 	if err := leaks(before); err != nil {
 		fmt.Fprintln(os.Stderr, "fdtest:", err)
-		if code == 0 {
-			code = 1
-		}
+		code = leaked
 	}
 	os.Exit(code)
 }

@@ -14,7 +14,7 @@ import (
 // internal/probe; this runs where there are no filters, under an emulator for example.)
 func TestGuardHandler(t *testing.T) {
 	if guardPC() == 0 {
-		t.Skipf("there is no guard on %s", runtime.GOARCH)
+		t.Skip("needs guard: a handler of SIGSYS for " + runtime.GOARCH)
 	}
 	guard.Lock()
 	defer guard.Unlock()

@@ -91,7 +91,7 @@ func refuse(t *testing.T, answer syscall.Errno, calls ...uint32) {
 	prog := unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
 	_, _, e := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
 	if e == syscall.ENOSYS || e == syscall.EINVAL {
-		t.Skip("needs CONFIG_SECCOMP_FILTER")
+		t.Skip("needs seccomp: CONFIG_SECCOMP_FILTER")
 	}
 	if e != 0 {
 		t.Fatal(e)

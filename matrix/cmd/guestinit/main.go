@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,11 +25,14 @@ import (
 
 func main() {
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "guestinit: this is the first process of a virtual machine, and would switch this one off; see matrix in CONTRIBUTING.md")
+		fmt.Fprintln(os.Stderr, "guestinit: this is the first process of a virtual machine, and would switch this one off; see docs/MATRIX.md")
 		os.Exit(2)
 	}
 	err := do(os.Stdout)
 	down := guest.Frame{Kind: guest.Down}
+	if err == nil {
+		err = untainted()
+	}
 	if err != nil {
 		down.Error = err.Error()
 	}
@@ -81,6 +85,25 @@ func do(console io.Writer) error {
 	}
 	return nil
 }
+
+// untainted says whether the kernel has complained about itself: with a bug or an oops, or with a warning.
+func untainted() error {
+	b, err := os.ReadFile("/proc/sys/kernel/tainted")
+	if err != nil {
+		return err
+	}
+	bits, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	if err == nil && bits&(died|warned) != 0 {
+		err = fmt.Errorf("the kernel is tainted (%#x): it had an oops or a warning", bits)
+	}
+	return err
+}
+
+// Of /proc/sys/kernel/tainted.
+const (
+	died   = 1 << 7
+	warned = 1 << 9
+)
 
 // raw keeps the console from changing what is written.
 func raw() {
@@ -160,15 +183,18 @@ func run(console io.Writer, i int, r guest.Run, env []string) error {
 	begin := time.Now()
 	end := guest.Frame{Kind: guest.End, Run: i}
 	err := cmd.Run()
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it has left running
+	}
 	end.Elapsed = time.Since(begin)
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		end.Code, end.Error = -1, fmt.Sprintf("killed after %v", r.Timeout)
+		end.Error = fmt.Sprintf("killed after %v", r.Timeout)
 	case errors.As(err, &exit):
-		end.Code, end.Error = exit.ExitCode(), exit.String()
+		end.Error = exit.String()
 	case err != nil:
-		end.Code, end.Error = -1, err.Error()
+		end.Error = err.Error()
 	}
 	if out.err != nil {
 		return out.err
@@ -176,11 +202,12 @@ func run(console io.Writer, i int, r guest.Run, env []string) error {
 	if r.Collect != "" {
 		content, err := os.ReadFile(r.Collect)
 		if err == nil {
+			end.Size = len(content)
 			err = guest.WriteFile(console, i, content)
 			_ = os.Remove(r.Collect)
 		}
 		if err != nil && end.Error == "" {
-			end.Code, end.Error = -1, err.Error()
+			end.Error = err.Error()
 		}
 	}
 	return guest.Write(console, end)

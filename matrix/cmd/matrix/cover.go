@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 
@@ -10,6 +11,9 @@ import (
 
 // mergeProfiles writes one profile of all: a statement counts as often as it ran on any machine.
 func mergeProfiles(file string, profiles [][]byte) error {
+	if len(profiles) == 0 {
+		return errors.New("no machine has left a coverage profile")
+	}
 	const mode = "mode: atomic\n"
 	var all bytes.Buffer
 	all.WriteString(mode)

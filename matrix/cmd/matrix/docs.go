@@ -16,7 +16,7 @@ import (
 func docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "docs REPORT",
-		Short: "Write docs/KERNELS.md and the README's table from a report of all machines",
+		Short: "Write docs/KERNELS.md and the README's table from a report",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b, err := os.ReadFile(args[0])
@@ -26,6 +26,14 @@ func docsCommand() *cobra.Command {
 			var r outcome.Report
 			if err := json.Unmarshal(b, &r); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if !r.Whole {
+				return fmt.Errorf("%s isn't about all that there is: run matrix --report without machines, --only and --run", args[0])
+			}
+			for _, m := range r.Machines {
+				if len(m.Problems) > 0 {
+					return fmt.Errorf("%s isn't in order: %s", m.Name, m.Problems[0])
+				}
 			}
 			root, err := checkout(cmd.Context())
 			if err != nil {

@@ -12,24 +12,27 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fildes/fildes/matrix/internal/guest"
 )
 
 // emulate runs the jobs on this machine, behind qemu-user; over is called with each that has ended. Only root can run them as both
 // users.
-func (s *session) emulate(ctx context.Context, over func(*job)) error {
-	if os.Geteuid() != 0 {
-		return errors.New("qemu-user's machines run the tests as root and as another user: run this as root")
-	}
+func (s *session) emulate(ctx context.Context, over func(*job), _ func(error)) error {
 	emulator, err := exec.LookPath(s.m.Emulator)
 	if err != nil {
-		return fmt.Errorf("%w (on Debian: apt-get install qemu-user-static)", err)
+		return err
 	}
 	s.plan(s.dir)
 	if err := s.unpack(); err != nil {
 		return err
 	}
-	s.up = guest.Frame{Kind: guest.Up, Page: os.Getpagesize()}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return err
+	}
+	s.up = guest.Frame{Kind: guest.Up, Release: unix.ByteSliceToString(uts.Release[:]), Page: os.Getpagesize()}
 	for _, j := range s.jobs {
 		j.began = true
 		j.end = s.one(ctx, j, emulator)
@@ -79,7 +82,7 @@ func (s *session) one(ctx context.Context, j *job, emulator string) *guest.Frame
 		err = os.Chown(home, j.run.UID, j.run.UID)
 	}
 	if err != nil {
-		return &guest.Frame{Code: -1, Error: err.Error()}
+		return &guest.Frame{Error: err.Error()}
 	}
 	cmd := exec.CommandContext(ctx, emulator, j.run.Args...)
 	cmd.Dir = j.run.Dir
@@ -94,19 +97,25 @@ func (s *session) one(ctx context.Context, j *job, emulator string) *guest.Frame
 	cmd.WaitDelay = 5 * time.Second
 	begin := time.Now()
 	err = cmd.Run()
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it has left running
+	}
 	end := &guest.Frame{Elapsed: time.Since(begin)}
 	var exit *exec.ExitError
 	switch {
+	case ctx.Err() != nil:
+		end.Error = fmt.Sprintf("killed after %v", j.run.Timeout)
 	case errors.As(err, &exit):
-		end.Code, end.Error = exit.ExitCode(), exit.String()
+		end.Error = exit.String()
 	case err != nil:
-		end.Code, end.Error = -1, err.Error()
+		end.Error = err.Error()
 	}
 	_, _ = io.Copy(&j.output, &out)
 	if j.run.Collect != "" {
 		j.content, err = os.ReadFile(j.run.Collect)
+		end.Size = len(j.content)
 		if err != nil && end.Error == "" {
-			end.Code, end.Error = -1, err.Error()
+			end.Error = err.Error()
 		}
 	}
 	return end

@@ -46,22 +46,22 @@ func root() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&o.quick, "quick", false, "only the machines that run in CI")
-	f.IntVarP(&o.parallel, "parallel", "j", 0, "how many machines run at a time (default: one per processor)")
-	f.StringVar(&o.packages, "only", "", "only the packages whose import path matches this regexp; no doctor")
-	f.StringVar(&o.tests, "run", "", "only the tests that match, as in go test")
+	f.BoolVar(&o.quick, "quick", false, "the machines of CI")
+	f.IntVarP(&o.parallel, "parallel", "j", 0, "machines at a time (default: one per processor)")
+	f.StringVar(&o.packages, "only", "", "only packages that match this regexp; no doctor")
+	f.StringVar(&o.tests, "run", "", "only tests that match, as in go test")
 	f.IntVar(&o.count, "count", 1, "how often each test runs")
-	f.BoolVar(&o.long, "long", false, "with all rounds of what may go wrong only once in a while: without -short")
-	f.BoolVar(&o.race, "race", false, "with the race detector, where it exists")
-	f.StringVar(&o.cover, "cover", "", "write the coverage of all machines, merged, to this file")
-	f.StringVar(&o.report, "report", "", "write the results as JSON to this file")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all that the machines print")
+	f.BoolVar(&o.long, "long", false, "all rounds: the tests run without -short")
+	f.BoolVar(&o.race, "race", false, "with the race detector, where there is one")
+	f.StringVar(&o.cover, "cover", "", "write the coverage of all machines to this file")
+	f.StringVar(&o.report, "report", "", "write the results to this file, as JSON")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all that the tests print")
 	c.AddCommand(listCommand(), docsCommand(), plantCommand())
 	return c
 }
 
-const long = `Run the tests of each package and fildes doctor, as root and as an ordinary user,
-on other kernels and other machines.
+const long = `Run the tests of each package and fildes doctor, as root and as an ordinary
+user, on other kernels and other machines.
 
 The kernels come from Debian's packages. They are kept in a cache, which
 FILDES_MATRIX_CACHE moves, and not installed. It needs a Debian system with

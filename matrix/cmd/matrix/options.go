@@ -1,17 +1,22 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fildes/fildes/matrix/internal/build"
 	"github.com/fildes/fildes/matrix/internal/machine"
 )
 
 type options struct {
+	only                           *regexp.Regexp // of packages
 	quick, race, verbose, long     bool
 	parallel, count                int
 	packages, tests, cover, report string
@@ -31,7 +36,8 @@ func (o options) atATime() int {
 func (o options) machines(names []string) ([]machine.Machine, error) {
 	var ms []machine.Machine
 	for _, m := range machine.Table {
-		if len(names) == 0 && (!o.quick || m.Quick) || slices.Contains(names, m.Name) {
+		mayRace := !o.race || build.CanRace(m.GOARCH)
+		if len(names) == 0 && (!o.quick || m.Quick) && mayRace || slices.Contains(names, m.Name) {
 			ms = append(ms, m)
 		}
 	}
@@ -66,7 +72,36 @@ func listCommand() *cobra.Command {
 	}
 }
 
-// selects says whether a package is to run.
-func (o options) selects(pkg string) bool {
-	return o.packages == "" || regexp.MustCompile(o.packages).MatchString(pkg)
+// check refuses what can't be run, before anything is built.
+func (o *options) check(names []string) (err error) {
+	switch {
+	case o.count < 1:
+		return fmt.Errorf("--count %d: nothing would run", o.count)
+	case o.quick && len(names) > 0:
+		return errors.New("--quick names the machines itself")
+	}
+	if o.only, err = regexp.Compile(o.packages); err != nil {
+		return fmt.Errorf("--only: %w", err)
+	}
+	for _, pattern := range strings.Split(o.tests, "/") {
+		if _, err := regexp.Compile(pattern); err != nil {
+			return fmt.Errorf("--run: %w", err)
+		}
+	}
+	for _, file := range []string{o.report, o.cover} {
+		if file == "" {
+			continue
+		}
+		f, err := os.Create(file)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// selects says whether a package is to run.
+func (o options) selects(pkg string) bool { return o.only.MatchString(pkg) }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -78,9 +80,14 @@ var faults = []fault{
 func plantCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "plant [FAULT…]",
-		Short: "Plant faults in copies of the checkout and see that they are caught",
+		Short: "Plant faults in copies, and see that they are caught",
 		Long:  "Plant faults in copies of the checkout, and see that the machine that is there\nto catch each does.\n\n" + describeFaults(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range args {
+				if !slices.ContainsFunc(faults, func(f fault) bool { return f.name == name }) {
+					return fmt.Errorf("there is no fault %q", name)
+				}
+			}
 			root, err := checkout(cmd.Context())
 			if err != nil {
 				return err
@@ -92,6 +99,9 @@ func plantCommand() *cobra.Command {
 					continue
 				}
 				by, err := f.plant(cmd.Context(), root)
+				if cmd.Context().Err() != nil {
+					return context.Cause(cmd.Context())
+				}
 				if err != nil {
 					missed++
 					_, _ = fmt.Fprintf(w, "MISSED  %-9s %s: %v\n", f.name, f.what, err)
@@ -165,8 +175,14 @@ func (f fault) run(ctx context.Context, dir string) ([]outcome.Test, []byte, err
 		return tests, out, err
 	}
 	report := filepath.Join(dir, "report.json")
-	cmd := exec.CommandContext(ctx, "go", "run", "./cmd/matrix", "--report", report, "--only", "^"+pkg+"$", f.machine)
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "--report", report, "--only", "^"+pkg+"$", f.machine)
 	cmd.Dir = filepath.Join(dir, "matrix")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 30 * time.Second
 	out, _ := cmd.CombinedOutput() // likewise
 	b, err := os.ReadFile(report)
 	if err != nil {

@@ -39,7 +39,7 @@ func (s *session) result(ctx context.Context, p *printer) *result {
 			if e := s.take(ctx, j, r, p); e != nil {
 				err = errors.Join(err, e)
 			}
-		})
+		}, func(why error) { p.note("%s is started again: %v", s.m.Name, why) })
 	}
 	r.machine.Kernel, r.machine.PageSize = s.up.Release, s.up.Page
 	for _, d := range r.machine.Doctor {
@@ -53,8 +53,17 @@ func (s *session) result(ctx context.Context, p *printer) *result {
 			}
 		}
 	}
+	if err == nil && len(r.machine.Tests) == 0 {
+		err = errors.New("no test was run: is there one of that name?")
+	}
 	problems := outcome.Judge(r.machine.Tests, r.machine.Lacks, r.machine.Exceptions, s.o.whole() && err == nil)
-	r.ok = err == nil && len(problems) == 0
+	for _, q := range problems {
+		r.machine.Problems = append(r.machine.Problems, q.String())
+	}
+	if err != nil {
+		r.machine.Problems = append(r.machine.Problems, err.Error())
+	}
+	r.ok = len(r.machine.Problems) == 0
 	p.machine(s, r, problems, err, time.Since(begin))
 	_ = os.RemoveAll(s.dir)
 	return r
@@ -82,6 +91,9 @@ func (s *session) take(ctx context.Context, j *job, r *result, p *printer) error
 			return fmt.Errorf("%w\n%s", errors.Join(err, exit), text)
 		}
 		tests = d.Tests(run)
+		if exit != nil && !slices.ContainsFunc(tests, func(t outcome.Test) bool { return t.Result == outcome.Fail }) {
+			return fmt.Errorf("fildes doctor as %s: all is well, and yet: %w", j.user, exit)
+		}
 		r.machine.Doctor = append(r.machine.Doctor, d)
 	} else {
 		out, in := io.Pipe()
@@ -93,7 +105,10 @@ func (s *session) take(ctx context.Context, j *job, r *result, p *printer) error
 		if err != nil {
 			return err
 		}
-		if len(j.content) > 0 {
+		if j.run.Collect != "" {
+			if j.end.Size != len(j.content) {
+				return fmt.Errorf("the coverage of %s as %s has %d bytes, and %d arrived", j.name(), j.user, j.end.Size, len(j.content))
+			}
 			r.profiles = append(r.profiles, slices.Clone(j.content))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fildes/fildes/matrix/internal/build"
@@ -23,8 +24,15 @@ import (
 // run runs the machines named and says how it went.
 func run(ctx context.Context, o options, names []string, w io.Writer) error {
 	begin := time.Now()
+	syscall.Umask(0o022) // what is built is for another user too
 	ms, err := o.machines(names)
 	if err != nil {
+		return err
+	}
+	if err := o.check(names); err != nil {
+		return err
+	}
+	if err := programs(ms); err != nil {
 		return err
 	}
 	root, err := checkout(ctx)
@@ -41,7 +49,7 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 	}
 	p := &printer{w: w, o: o}
 
-	programs, trees, err := prepare(ctx, o, ms, root, dir, p)
+	built, trees, err := prepare(ctx, o, ms, root, dir, p)
 	if err != nil {
 		return err
 	}
@@ -58,13 +66,13 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 		all.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			s := &session{o: o, m: m, programs: programs[m.GOARCH], tree: trees[i], image: image, dir: filepath.Join(dir, m.Name)}
+			s := &session{o: o, m: m, programs: built[m.GOARCH], tree: trees[i], image: image, dir: filepath.Join(dir, m.Name)}
 			results[i] = s.result(ctx, p)
 		})
 	}
 	all.Wait()
 
-	var report outcome.Report
+	report := outcome.Report{Whole: o.whole() && len(ms) == len(machine.Table)}
 	var profiles [][]byte
 	failed := 0
 	for _, r := range results {
@@ -95,6 +103,22 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 	return nil
 }
 
+// programs says what is missing before anything is built.
+func programs(ms []machine.Machine) error {
+	for _, m := range ms {
+		program := m.Emulator
+		if !m.Emulated() {
+			program = m.System[0]
+		} else if os.Geteuid() != 0 {
+			return fmt.Errorf("%s runs the tests as root and as another user: be root, or name other machines", m.Name)
+		}
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w; docs/MATRIX.md has the names of Debian's packages", err)
+		}
+	}
+	return nil
+}
+
 // checkout is the folder of the library's module.
 func checkout(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
@@ -107,8 +131,8 @@ func checkout(ctx context.Context) (string, error) {
 }
 
 // prepare fetches the kernels while it builds the programs.
-func prepare(ctx context.Context, o options, ms []machine.Machine, root, dir string, p *printer) (map[string]build.Programs, []debian.Tree, error) {
-	ctx, cancel := context.WithCancel(ctx)
+func prepare(outer context.Context, o options, ms []machine.Machine, root, dir string, p *printer) (map[string]build.Programs, []debian.Tree, error) {
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	cache, err := debian.Open("")
 	if err != nil {
@@ -135,6 +159,9 @@ func prepare(ctx context.Context, o options, ms []machine.Machine, root, dir str
 		}
 		begin := time.Now()
 		programs[m.GOARCH], buildErr = build.ForArch(ctx, build.Options{Root: root, Dir: filepath.Join(dir, "build"), Race: o.race, Cover: o.cover != ""}, m.GOARCH)
+		if buildErr != nil {
+			break
+		}
 		p.note("built for %s in %v", m.GOARCH, time.Since(begin).Round(100*time.Millisecond))
 	}
 	if buildErr != nil {
@@ -143,7 +170,7 @@ func prepare(ctx context.Context, o options, ms []machine.Machine, root, dir str
 	fetching.Wait()
 	// What was cancelled because something else failed is not worth a word.
 	all := slices.DeleteFunc(append(errs, buildErr), func(err error) bool { return errors.Is(err, context.Canceled) })
-	return programs, trees, errors.Join(append(all, context.Cause(ctx))...)
+	return programs, trees, errors.Join(append(all, context.Cause(outer))...)
 }
 
 // makeImage makes the ext4 fixture.

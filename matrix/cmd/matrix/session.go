@@ -120,12 +120,19 @@ func (s *session) frame(f guest.Frame) (over *job) {
 	case guest.Begin:
 		j.began = true
 	case guest.File:
-		if b, err := f.Content(); err == nil {
-			j.content = append(j.content, b...)
+		b, err := f.Content()
+		if err != nil {
+			s.log.WriteString("a piece of a file is no base64\n")
 		}
+		j.content = append(j.content, b...)
 	case guest.End:
+		if !j.began || j.end != nil {
+			s.log.WriteString("a program ended that wasn't running\n")
+			return nil
+		}
 		j.end = &f
 		return j
+	case guest.Up, guest.Down:
 	}
 	return nil
 }
@@ -140,8 +147,8 @@ func (s *session) current() *job {
 	return nil
 }
 
-// boot runs the jobs in a virtual machine; over is called with each that has ended.
-func (s *session) boot(ctx context.Context, over func(*job)) error {
+// boot runs the jobs in a virtual machine; over is called with each that has ended, again before a second try.
+func (s *session) boot(ctx context.Context, over func(*job), again func(error)) error {
 	s.plan("")
 	archive := filepath.Join(s.dir, "initramfs")
 	if err := s.pack(archive); err != nil {
@@ -163,6 +170,7 @@ func (s *session) boot(ctx context.Context, over func(*job)) error {
 	}
 	err := try()
 	if errors.Is(err, qemu.ErrEmulator) {
+		again(err)
 		s.log.Reset()
 		err = try()
 	}

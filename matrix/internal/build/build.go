@@ -121,6 +121,12 @@ var triplets = map[string]string{
 	"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu", "ppc64le": "powerpc64le-linux-gnu", "s390x": "s390x-linux-gnu",
 }
 
+// CanRace says whether the race detector can be built for an architecture here.
+func CanRace(arch string) bool {
+	_, err := compiler(arch)
+	return err == nil
+}
+
 // compiler finds one.
 func compiler(arch string) (string, error) {
 	triplet, ok := triplets[arch]

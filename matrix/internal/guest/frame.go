@@ -18,8 +18,8 @@ const mark = "\x1efildes "
 type Frame struct {
 	Kind    FrameKind     `json:"kind"`
 	Run     int           `json:"run"`
-	Code    int           `json:"code,omitempty"` // End: the exit status, -1 if a signal ended it
-	Error   string        `json:"error,omitempty"`
+	Error   string        `json:"error,omitempty"` // End: how it ended, if not with exit status 0. Down: why not all was done
+	Size    int           `json:"size,omitempty"`  // End: of the file
 	Elapsed time.Duration `json:"elapsed,omitempty"`
 	Release string        `json:"release,omitempty"` // Up: of the kernel
 	Page    int           `json:"page,omitempty"`    // Up: the size of a page

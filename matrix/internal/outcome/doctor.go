@@ -73,7 +73,11 @@ func (d DoctorRun) Tests(run string) []Test {
 			t.Result = Pass
 		case Failed:
 			t.Result, t.Reason, t.Output = Fail, "", row.What+": "+row.Reason+"\n"
-		case Unsupported, Denied:
+		case Denied:
+			t.Denied = true
+		case Unsupported:
+		default:
+			t.Result, t.Output = Fail, fmt.Sprintf("an unknown result: %q\n", row.Result)
 		}
 		tests = append(tests, t)
 	}

@@ -55,6 +55,13 @@ var lacking = map[string][]string{
 	User: {"root", "sys_time", "wake_alarm", "sys_resource", "sys_admin", "net_admin"},
 }
 
+// wordless are the reasons for skips that aren't about the machine.
+var wordless = []string{
+	"this build has no race detector",
+	"the race detector allocates",
+	"it type-checks the module and what it imports once per architecture",
+}
+
 // Judge holds the tests of one machine to what it may lack (a word of fdtest.Need, with the reason) and to the exceptions. If they are all
 // that the machine has to run, what stands in the two without need is a problem too.
 func Judge(tests []Test, lacks map[string]string, exceptions []Exception, whole bool) []Problem {
@@ -83,8 +90,12 @@ func Judge(tests []Test, lacks map[string]string, exceptions []Exception, whole 
 			word := t.Need()
 			_, may := lacks[word]
 			missed[word] = true
-			if word != "" && !may && !slices.Contains(lacking[t.User], word) {
+			switch {
+			case may || t.Denied && t.User == User || slices.Contains(lacking[t.User], word):
+			case word != "":
 				problems = append(problems, Problem{t, "skipped, though the machine must have it: " + t.Reason})
+			case !slices.Contains(wordless, t.Reason):
+				problems = append(problems, Problem{t, "skipped without the word for what it needs: " + t.Reason})
 			}
 		case Pass:
 		}

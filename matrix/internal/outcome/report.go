@@ -2,6 +2,7 @@ package outcome
 
 // A Report is what became of all machines, in the order of their table.
 type Report struct {
+	Whole    bool // everything ran on every machine
 	Machines []Machine
 }
 
@@ -18,4 +19,5 @@ type Machine struct {
 	Tests      []Test
 	Lacks      map[string]string // what tests may need and the machine doesn't have, with the reason
 	Exceptions []Exception
+	Problems   []string // what was wrong; a machine without any is as it should be
 }

@@ -122,11 +122,13 @@ func (s *stream) end(k key, result Result, seconds float64) {
 	t := Test{Run: s.Run, User: s.User, Package: k.pkg, Name: k.test, Result: result, Seconds: seconds}
 	output := s.begin(k)
 	if k.test == "" {
-		if k.pkg == s.Package && s.Exit != nil && s.told[k.pkg] != Fail {
+		// Tests that have failed make it 1. Anything else is more than that.
+		more := k.pkg == s.Package && s.Exit != nil && (s.told[k.pkg] != Fail || s.Exit.Error() != "exit status 1")
+		if more {
 			_, _ = fmt.Fprintf(output, "%s: %v\n", k.pkg, s.Exit)
 			t.Result = Fail
 		}
-		t.Died = t.Result == Fail && s.told[k.pkg] != Fail
+		t.Died = t.Result == Fail && (more || s.told[k.pkg] != Fail)
 		// A benchmark that is over doesn't say so; but what a package was running when it died has failed.
 		for _, o := range slices.Clone(s.open) {
 			if o.pkg == k.pkg && o.test != "" {
@@ -149,8 +151,12 @@ func (s *stream) end(k key, result Result, seconds float64) {
 	case Skip:
 		t.Reason = "no reason given"
 		for text := range strings.Lines(output.String()) {
-			if m := logged.FindStringSubmatch(strings.TrimSuffix(text, "\n")); m != nil {
-				t.Reason = m[1]
+			m := logged.FindStringSubmatch(strings.TrimSuffix(text, "\n"))
+			if m == nil {
+				continue
+			}
+			if t.Reason = m[1]; needs.MatchString(t.Reason) {
+				break // what is logged after it isn't the reason
 			}
 		}
 	}

@@ -15,6 +15,7 @@ type Test struct {
 	Result  Result
 	Died    bool    `json:",omitempty"` // of a package: it ended without its tests' result, or otherwise than they did
 	Reason  string  `json:",omitempty"` // of a skip
+	Denied  bool    `json:",omitempty"` // of a skip: for want of a right
 	Output  string  `json:",omitempty"` // of a failure
 	Seconds float64 `json:",omitempty"`
 }
@@ -37,8 +38,12 @@ const (
 
 var needs = regexp.MustCompile(`^needs (?:CAP_)?(\w+)`)
 
-// Need is the word for what a skipped test lacked, or empty: then the skip isn't a statement about the machine.
+// Need is the word for what a skipped test lacked, or empty: then the skip isn't a statement about the machine. Doctor's checks are
+// words themselves.
 func (t Test) Need() string {
+	if t.Result == Skip && t.Package == Doctor {
+		return t.Name
+	}
 	if m := needs.FindStringSubmatch(t.Reason); t.Result == Skip && m != nil {
 		return strings.ToLower(m[1])
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fildes/fildes/matrix/internal/guest"
@@ -27,6 +28,9 @@ type Guest struct {
 // ErrEmulator is what a guest ends with when qemu's own fault stopped its kernel before init was up. Another try is due.
 var ErrEmulator = errors.New("the kernel stopped while it booted, as it does now and then on this emulator")
 
+// toBoot is how long that may take.
+const toBoot = 3 * time.Minute
+
 // emulatorsFault is how a kernel ends that patched its own code while qemu ran it.
 var emulatorsFault = regexp.MustCompile(`Oops: int3`)
 
@@ -36,12 +40,17 @@ func (g Guest) Run(ctx context.Context, output func(string), frame func(guest.Fr
 	m := g.Machine
 	args := append(m.System[1:len(m.System):len(m.System)],
 		"-kernel", g.Image, "-initrd", g.Initramfs,
-		"-append", "console="+m.Console+" quiet loglevel=1 panic=-1 mitigations=off rdinit=/init",
+		"-append", "console="+m.Console+" quiet loglevel=1 panic=-1 oops=panic mitigations=off rdinit=/init",
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-chardev", "stdio,id=console,signal=off")
 	args = append(args, devices(m, g.Dir)...)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	booting := time.AfterFunc(toBoot, func() { cancel(fmt.Errorf("init wasn't up after %v", toBoot)) })
+	defer booting.Stop()
 	cmd := exec.CommandContext(ctx, m.System[0], args...)
 	cmd.WaitDelay = 5 * time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -49,7 +58,7 @@ func (g Guest) Run(ctx context.Context, output func(string), frame func(guest.Fr
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%w (on Debian: apt-get install qemu-system)", err)
+		return err
 	}
 	stop := serveControl(ctx, g.Dir, m)
 	defer stop()
@@ -68,6 +77,9 @@ func (g Guest) Run(ctx context.Context, output func(string), frame func(guest.Fr
 		_, _ = io.WriteString(log, s)
 	}, func(f guest.Frame) {
 		up = up || f.Kind == guest.Up
+		if up {
+			booting.Stop()
+		}
 		down = down || f.Kind == guest.Down
 		last = f
 		frame(f)
