@@ -30,10 +30,10 @@ func (p *printer) raw(text string) {
 }
 
 // job is a line when a program has ended.
-func (p *printer) job(s *session, j *job, tests []outcome.Test) {
+func (p *printer) job(s *session, j *job, tests []outcome.Test, of outcome.Machine) {
 	n := count(tests)
 	word := "ok"
-	if n[outcome.Fail] > 0 {
+	if len(outcome.Judge(tests, of.Lacks, of.Exceptions, false)) > 0 {
 		word = "FAIL"
 	}
 	p.note("%-4s %-14s %-4s %-24s %4d passed %3d skipped %6.1f s", word, s.m.Name, j.user, j.name(), n[outcome.Pass], n[outcome.Skip], j.end.Elapsed.Seconds())

@@ -113,7 +113,7 @@ func (s *session) take(ctx context.Context, j *job, r *result, p *printer) error
 		}
 	}
 	r.machine.Tests = append(r.machine.Tests, tests...)
-	p.job(s, j, tests)
+	p.job(s, j, tests, r.machine)
 	if s.o.verbose {
 		p.raw(text)
 	}
