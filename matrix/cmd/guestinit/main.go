@@ -123,7 +123,7 @@ func load(m guest.Module) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := finit(f, m.Params); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("finit_module %s %s: %w", m.File, m.Params, err)
 	}
@@ -143,7 +143,7 @@ func linkUp(name string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(s)
+	defer func() { _ = unix.Close(s) }()
 	req, err := unix.NewIfreq(name)
 	if err != nil {
 		return err

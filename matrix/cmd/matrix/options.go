@@ -72,20 +72,21 @@ func listCommand() *cobra.Command {
 	}
 }
 
-// check refuses what can't be run, before anything is built.
-func (o *options) check(names []string) (err error) {
+// check refuses what can't be run, before anything is built, and returns the options ready for use.
+func (o options) check(names []string) (options, error) {
 	switch {
 	case o.count < 1:
-		return fmt.Errorf("--count %d: nothing would run", o.count)
+		return o, fmt.Errorf("--count %d: nothing would run", o.count)
 	case o.quick && len(names) > 0:
-		return errors.New("--quick names the machines itself")
+		return o, errors.New("--quick names the machines itself")
 	}
+	var err error
 	if o.only, err = regexp.Compile(o.packages); err != nil {
-		return fmt.Errorf("--only: %w", err)
+		return o, fmt.Errorf("--only: %w", err)
 	}
-	for _, pattern := range strings.Split(o.tests, "/") {
+	for pattern := range strings.SplitSeq(o.tests, "/") {
 		if _, err := regexp.Compile(pattern); err != nil {
-			return fmt.Errorf("--run: %w", err)
+			return o, fmt.Errorf("--run: %w", err)
 		}
 	}
 	for _, file := range []string{o.report, o.cover} {
@@ -97,10 +98,10 @@ func (o *options) check(names []string) (err error) {
 			err = f.Close()
 		}
 		if err != nil {
-			return err
+			return o, err
 		}
 	}
-	return nil
+	return o, nil
 }
 
 // selects says whether a package is to run.

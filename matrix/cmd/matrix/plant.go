@@ -131,7 +131,7 @@ func (f fault) plant(ctx context.Context, root string) (by string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if err := copyCheckout(ctx, root, dir); err != nil {
 		return "", err
 	}
@@ -220,7 +220,7 @@ func copyFile(to, from string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := os.Create(to)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := o.check(names); err != nil {
+	if o, err = o.check(names); err != nil {
 		return err
 	}
 	if err := programs(ms); err != nil {
@@ -39,15 +39,19 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	p := &printer{w: w, o: o}
 	dir, err := os.MkdirTemp("", "fildes-matrix-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			p.note("%v", err)
+		}
+	}()
 	if err := os.Chmod(dir, 0o755); err != nil { // qemu-user's programs run here as another user
 		return err
 	}
-	p := &printer{w: w, o: o}
 
 	built, trees, err := prepare(ctx, o, ms, root, dir, p)
 	if err != nil {
@@ -169,7 +173,8 @@ func prepare(outer context.Context, o options, ms []machine.Machine, root, dir s
 	}
 	fetching.Wait()
 	// What was cancelled because something else failed is not worth a word.
-	all := slices.DeleteFunc(append(errs, buildErr), func(err error) bool { return errors.Is(err, context.Canceled) })
+	errs = append(errs, buildErr)
+	all := slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) })
 	return programs, trees, errors.Join(append(all, context.Cause(outer))...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -183,7 +184,7 @@ func (s *session) pack(file string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	w := initramfs.NewWriter(f)
 	w.Copy("init", s.programs.Init)
 	w.Copy("bin/fildes", s.programs.Fildes)
@@ -234,9 +235,7 @@ func (s *session) modules() ([]initramfs.Module, map[string]string, error) {
 			continue
 		}
 		names = append(names, f.Modules...)
-		for m, p := range f.Params {
-			params[m] = p
-		}
+		maps.Copy(params, f.Params)
 	}
 	modules, err := t.Load(names...)
 	return modules, params, err

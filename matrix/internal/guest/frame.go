@@ -29,6 +29,7 @@ type Frame struct {
 // A FrameKind says which fields of a Frame count.
 type FrameKind string
 
+// The kinds.
 const (
 	Up    FrameKind = "up"    // the guest is ready
 	Begin FrameKind = "begin" // what follows is the output of a Run

@@ -28,6 +28,8 @@ var emulatorLacks = map[string]string{
 	"seccomp":   "qemu refuses seccomp filters, which would see its own system calls",
 	"set_ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
 	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
+
+	"timerfd/set-ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
 }
 
 // ExceptionsOf returns the tests that the machine can't pass.

@@ -51,7 +51,7 @@ func serveControl(ctx context.Context, dir string, m machine.Machine) (stop func
 		if c == nil {
 			return
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 		for in := bufio.NewScanner(c); in.Scan(); {
 			answer := "ok"
