@@ -35,9 +35,17 @@ func (text) row(res ratio.Result) string {
 	if !res.OK {
 		verdict = "OVER"
 	}
-	return fmt.Sprintf("%-22s %-7s %5.0f %5.0f %5.3f %.3f-%.3f %5.3f %5s %-4s %2g\n",
-		res.Name, res.Against, ratio.Median(res.Ours), ratio.Median(res.Base),
+	return fmt.Sprintf("%-22s %-7s %5s %5s %5.3f %.3f-%.3f %5.3f %5s %-4s %2g\n",
+		res.Name, res.Against, nanoseconds(ratio.Median(res.Ours)), nanoseconds(ratio.Median(res.Base)),
 		res.Ratio.Median, res.Ratio.Q1, res.Ratio.Q3, res.Control.Median, bound, verdict, res.Allocs)
+}
+
+// nanoseconds has five columns, whatever the time.
+func nanoseconds(t float64) string {
+	if t < 99999.5 {
+		return fmt.Sprintf("%.0f", t)
+	}
+	return fmt.Sprintf("%.0fk", min(t/1000, 9999))
 }
 
 func (text) end(r report) string {

@@ -174,13 +174,15 @@ func threadsParking() (Run, func()) {
 	here, elsewhere := twoCores()
 	run := func(n int, clock Clock) {
 		wait := partner(func() {
-			defer pin(elsewhere)()
+			unpin := pin(elsewhere)
+			defer unpin()
 			for range n {
 				takeByEpoll(thereSet, there)
 				give(back)
 			}
 		})
-		defer pin(here)()
+		unpin := pin(here)
+		defer unpin()
 		clock.StartTimer()
 		for range n {
 			give(there)
