@@ -179,7 +179,7 @@ func (f fault) run(ctx context.Context, dir string) ([]outcome.Test, []byte, err
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "--report", report, "--only", "^"+pkg+"$", f.machine)
+	cmd := exec.CommandContext(ctx, self, "--report", report, "--only", "^"+pkg+"$", "--run", "^"+f.test, f.machine)
 	cmd.Dir = filepath.Join(dir, "matrix")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 30 * time.Second

@@ -173,8 +173,7 @@ func prepare(outer context.Context, o options, ms []machine.Machine, root, dir s
 	}
 	fetching.Wait()
 	// What was cancelled because something else failed is not worth a word.
-	errs = append(errs, buildErr)
-	all := slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) })
+	all := slices.DeleteFunc(slices.Concat(errs, []error{buildErr}), func(err error) bool { return errors.Is(err, context.Canceled) })
 	return programs, trees, errors.Join(append(all, context.Cause(outer))...)
 }
 
