@@ -226,9 +226,12 @@ func stressStream(t *testing.T, closing bool) {
 
 // 10,000 goroutines wait for 10,000 descriptors, and no thread does.
 func TestManyWaiters(t *testing.T) {
-	n := fdtest.Rounds(5000) // of each kind
-	if fdtest.Race {
-		n = min(n, 2000) // the race detector has room for 8,128 goroutines
+	n := 5000 // of each kind
+	switch {
+	case testing.Short():
+		n = 200
+	case fdtest.Race:
+		n = 2000 // the race detector has room for 8,128 goroutines
 	}
 	var was unix.Rlimit
 	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &was))

@@ -667,7 +667,7 @@ func TestAllocations(t *testing.T) {
 	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	n := testing.AllocsPerRun(1000, func() {
+	n := testing.AllocsPerRun(fdtest.Rounds(1000), func() {
 		var dst [4]epoll.Event[string]
 		_ = c.Add(ctx, 1)
 		_, _ = p.Wait(ctx, dst[:])
@@ -687,7 +687,7 @@ func TestAllocations(t *testing.T) {
 			_ = back.Add(ctx, 1)
 		}
 	}()
-	if n := testing.AllocsPerRun(1000, func() { _ = c.Add(ctx, 1); _, _ = back.Wait(ctx) }); n != 0 {
+	if n := testing.AllocsPerRun(fdtest.Rounds(1000), func() { _ = c.Add(ctx, 1); _, _ = back.Wait(ctx) }); n != 0 {
 		t.Errorf("Wait that parks: %v allocations", n)
 	}
 	cancel()

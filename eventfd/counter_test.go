@@ -115,7 +115,8 @@ func TestAddWaitsForRoom(t *testing.T) {
 func TestNothingIsLost(t *testing.T) {
 	for _, semaphore := range []bool{false, true} {
 		c := newCounter(t, &eventfd.Options{Semaphore: semaphore})
-		const adders, takers, each = 4, 3, 2000
+		const adders, takers = 4, 3
+		each := fdtest.Rounds(2000)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var mu sync.Mutex
@@ -129,7 +130,7 @@ func TestNothingIsLost(t *testing.T) {
 						return
 					}
 					mu.Lock()
-					if sum += n; sum == adders*each {
+					if sum += n; sum == uint64(adders*each) {
 						cancel()
 					}
 					mu.Unlock()
@@ -147,7 +148,7 @@ func TestNothingIsLost(t *testing.T) {
 		}
 		adding.Wait()
 		wg.Wait()
-		if sum != adders*each {
+		if sum != uint64(adders*each) {
 			t.Errorf("semaphore %v: %d of %d", semaphore, sum, adders*each)
 		}
 	}
@@ -256,7 +257,7 @@ func TestOthersMakeItBlocking(t *testing.T) {
 
 // A raw call that is about to be made when the descriptor is handed out must not block either.
 func TestSharedWhileInUse(t *testing.T) {
-	for range fdtest.Rounds(30) {
+	for range fdtest.Rounds(20) {
 		c := newCounter(t, nil)
 		var stop atomic.Bool
 		var wg sync.WaitGroup
@@ -321,11 +322,11 @@ func TestAllocations(t *testing.T) {
 		"cancellable": func() { _ = c.Add(ctx, 1); _, _ = c.Wait(ctx) },
 		"try":         func() { _, _ = c.TryAdd(1); _, _, _ = c.TryWait(); _, _, _ = c.TryWait() },
 	} {
-		if n := testing.AllocsPerRun(1000, op); n != 0 {
+		if n := testing.AllocsPerRun(fdtest.Rounds(1000), op); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	n := testing.AllocsPerRun(1000, func() {
+	n := testing.AllocsPerRun(fdtest.Rounds(1000), func() {
 		c, err := eventfd.New(nil)
 		if err != nil || c.Close() != nil {
 			t.Fatal(err)
@@ -345,7 +346,7 @@ func TestAllocations(t *testing.T) {
 			_ = b.Add(ctx, 1)
 		}
 	}()
-	if n := testing.AllocsPerRun(1000, func() { _ = a.Add(ctx, 1); _, _ = b.Wait(ctx) }); n != 0 {
+	if n := testing.AllocsPerRun(fdtest.Rounds(1000), func() { _ = a.Add(ctx, 1); _, _ = b.Wait(ctx) }); n != 0 {
 		t.Errorf("a wait that parks: %v allocations", n)
 	}
 	cancel()

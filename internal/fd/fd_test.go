@@ -267,7 +267,7 @@ func TestWaitAllocations(t *testing.T) {
 				add(t, b)
 			}
 		}()
-		n := testing.AllocsPerRun(1000, func() {
+		n := testing.AllocsPerRun(fdtest.Rounds(1000), func() {
 			add(t, a)
 			if err := b.Await(ctx, Read, take); err != nil {
 				t.Error(err)

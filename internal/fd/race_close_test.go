@@ -198,6 +198,9 @@ func TestFirstWaitAtTheLimit(t *testing.T) {
 		return
 	}
 	f := open(t)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}); err != nil {
+		t.Fatal(err)
+	}
 	var spare []int
 	for {
 		n, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)

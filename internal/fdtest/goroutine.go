@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -25,17 +26,23 @@ type Goroutine struct {
 	Stack string
 }
 
+// room is how large a stack dump may be.
+var room atomic.Int64
+
+func init() { room.Store(1 << 16) }
+
 // Goroutines returns all goroutines but the caller.
 func Goroutines() []Goroutine {
 	defer time.AfterFunc(monitored, func() {}).Stop()
-	buf := make([]byte, 1<<16)
+	var buf []byte
 	for {
+		buf = make([]byte, room.Load())
 		n := runtime.Stack(buf, true)
 		if n < len(buf) {
 			buf = buf[:n]
 			break
 		}
-		buf = make([]byte, 2*len(buf))
+		room.Store(2 * int64(len(buf))) // for the next time too: each try looks at every goroutine
 	}
 	var all []Goroutine
 	for i, stack := range bytes.Split(buf, []byte("\n\n")) {

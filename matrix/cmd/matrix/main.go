@@ -47,7 +47,7 @@ func root() *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVar(&o.quick, "quick", false, "the machines of CI")
-	f.IntVarP(&o.parallel, "parallel", "j", 0, "machines at a time (default: one per processor)")
+	f.IntVarP(&o.parallel, "parallel", "j", 0, "machines at a time (default: one more than processors)")
 	f.StringVar(&o.packages, "only", "", "only packages that match this regexp; no doctor")
 	f.StringVar(&o.tests, "run", "", "only tests that match, as in go test")
 	f.IntVar(&o.count, "count", 1, "how often each test runs")

@@ -29,7 +29,7 @@ func (o options) atATime() int {
 	if o.parallel > 0 {
 		return o.parallel
 	}
-	return runtime.NumCPU()
+	return runtime.NumCPU() + 1 // tests wait, too
 }
 
 // machines returns those named, or all.

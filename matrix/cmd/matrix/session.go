@@ -71,7 +71,7 @@ func (s *session) plan(base string) {
 			}
 			r := guest.Run{UID: uid, Timeout: aBinary + 10*time.Second, Dir: base + "/src/" + below(t.Package)}
 			r.Args = []string{
-				base + "/bin/" + filepath.Base(t.Binary), "-test.v=test2json", "-test.paniconexit0", "-test.timeout=" + aBinary.String(),
+				base + "/bin/" + filepath.Base(t.Binary), "-test.v=test2json", "-test.paniconexit0", "-test.parallel=8", "-test.timeout=" + aBinary.String(),
 				"-test.count=" + strconv.Itoa(s.o.count), "-test.skip=" + aboutSource,
 			}
 			if !s.o.long {
