@@ -188,3 +188,6 @@ type causeError struct{ cause, err error }
 func (e *causeError) Error() string   { return e.err.Error() + ": " + e.cause.Error() }
 func (e *causeError) Unwrap() []error { return []error{e.err, e.cause} }
 func (e *causeError) Timeout() bool   { return errors.Is(e.err, context.DeadlineExceeded) }
+
+// ContextError is the error of a wait that ctx has ended.
+func ContextError(ctx context.Context) error { return contextError(ctx) }

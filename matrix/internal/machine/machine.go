@@ -41,6 +41,7 @@ func (m Machine) Lacks() map[string]string {
 				lacks[f.Word] = "the machine isn't given one"
 			}
 		}
+		lacks["programs"] = "there are no programs but the tests and fildes"
 	}
 	if slices.Contains([]string{"5.10", "6.1"}, m.series()) {
 		lacks["eventfd/from-file"] = "Linux 6.5 is the first to tell a semaphore in /proc/self/fdinfo"

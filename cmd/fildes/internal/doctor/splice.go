@@ -1,0 +1,206 @@
+//go:build linux
+
+package doctor
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fildes/fildes/pipe"
+	"github.com/fildes/fildes/splice"
+)
+
+var spliceKind = Kind{
+	Name:    "splice",
+	About:   "moving bytes without copying: splice(2)",
+	Sysctls: []string{"fs.pipe-user-pages-soft"},
+	Checks: []Check{
+		{Name: "splice", What: "move a page from a file into a pipe", Run: spliceSplice},
+		{Name: "tee", What: "copy what is in a pipe into another", Run: spliceTee},
+		{Name: "vmsplice", What: "hand a page of memory to a pipe", Run: spliceMemory},
+		{Name: "sendfile", What: "send a page of a file to a pipe", Run: spliceSendFile},
+		{Name: "copy_file_range", What: "copy from file to file", Run: spliceCopyRange},
+		{Name: "copy", What: "from connection to connection, and how", Run: spliceCopy},
+	},
+}
+
+// page is something to move.
+var page = bytes.Repeat([]byte("fildes. "), os.Getpagesize()/8)
+
+// memoryFile makes a file without a place, that has a page.
+func (t *Trial) memoryFile() (*os.File, error) {
+	n, err := unix.MemfdCreate("fildes", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(n), "memory")
+	t.Cleanup(func() { _ = f.Close() })
+	_, err = f.WriteAt(page, 0)
+	return f, err
+}
+
+// pipes makes a pipe that the trial closes.
+func (t *Trial) pipes() (*pipe.Reader, *pipe.Writer, error) {
+	r, w, err := pipe.New(nil)
+	if err == nil {
+		t.Cleanup(func() { _, _ = r.Close(), w.Close() })
+	}
+	return r, w, err
+}
+
+// arrives sees that a page comes out of r.
+func arrives(r io.Reader, buf []byte) error {
+	if _, err := io.ReadFull(r, buf); err != nil {
+		return err
+	}
+	if !bytes.Equal(buf, page) {
+		return fmt.Errorf("what arrived isn't what was sent")
+	}
+	return nil
+}
+
+// whole makes an error of a move that was short.
+func whole(n int64, err error) error {
+	if err != nil {
+		return err
+	}
+	return want("the number of bytes", n, int64(len(page)))
+}
+
+func spliceSplice(t *Trial) error {
+	f, err := t.memoryFile()
+	if err != nil {
+		return err
+	}
+	r, w, err := t.pipes()
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, len(page))
+	return t.Measure(func() error {
+		at := int64(0)
+		if err := whole(splice.Splice(t.ctx, w, f, int64(len(page)), &splice.Options{SrcOffset: &at})); err != nil {
+			return err
+		}
+		return arrives(r, buf)
+	}, nil)
+}
+
+func spliceTee(t *Trial) error {
+	r, w, err := t.pipes()
+	if err != nil {
+		return err
+	}
+	other, copied, err := t.pipes()
+	if err != nil {
+		return err
+	}
+	if _, err := w.WriteContext(t.ctx, page); err != nil {
+		return err
+	}
+	buf := make([]byte, len(page))
+	err = t.Measure(func() error {
+		if err := whole(splice.Tee(t.ctx, copied, r, int64(len(page)))); err != nil {
+			return err
+		}
+		return arrives(other, buf)
+	}, nil)
+	if err != nil {
+		return err
+	}
+	t.Step("read what stayed")
+	return arrives(r, buf)
+}
+
+func spliceMemory(t *Trial) error {
+	r, w, err := t.pipes()
+	if err != nil {
+		return err
+	}
+	m, err := splice.NewMemory(len(page))
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	buf := make([]byte, len(page))
+	return t.Measure(func() error {
+		copy(m.Bytes(), page)
+		if err := whole(splice.VMSplice(t.ctx, w, []splice.Piece{{Memory: m, N: len(page)}}, nil)); err != nil {
+			return err
+		}
+		clear(m.Bytes()) // which the reader doesn't see
+		return arrives(r, buf)
+	}, nil)
+}
+
+func spliceSendFile(t *Trial) error {
+	f, err := t.memoryFile()
+	if err != nil {
+		return err
+	}
+	r, w, err := t.pipes()
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, len(page))
+	return t.Measure(func() error {
+		if err := whole(splice.SendFile(t.ctx, w, f, 0, int64(len(page)))); err != nil {
+			return err
+		}
+		return arrives(r, buf)
+	}, nil)
+}
+
+func spliceCopyRange(t *Trial) error {
+	from, err := t.memoryFile()
+	if err != nil {
+		return err
+	}
+	to, err := t.memoryFile()
+	if err != nil {
+		return err
+	}
+	return t.Measure(func() error {
+		return whole(splice.CopyFileRange(t.ctx, to, 0, from, 0, int64(len(page))))
+	}, nil)
+}
+
+// spliceCopy says how a copy between two sockets went, where it wasn't by splice.
+func spliceCopy(t *Trial) error {
+	in, feed, err := t.socketPair()
+	if err != nil {
+		return err
+	}
+	out, sink, err := t.socketPair()
+	if err != nil {
+		return err
+	}
+	if _, err := feed.Write(page); err != nil {
+		return err
+	}
+	if err := feed.Close(); err != nil {
+		return err
+	}
+	c, err := splice.Copy(t.ctx, out, in)
+	if err := whole(c.Bytes, err); err != nil {
+		return err
+	}
+	if err := arrives(sink, make([]byte, len(page))); err != nil {
+		return err
+	}
+	return want("the way", c.Way, splice.ThroughPipe)
+}
+
+func (t *Trial) socketPair() (a, b *os.File, err error) {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	a, b = os.NewFile(uintptr(p[0]), "socket"), os.NewFile(uintptr(p[1]), "socket")
+	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
+	return a, b, nil
+}

@@ -1,0 +1,338 @@
+//go:build linux
+
+package pipe
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fildes/fildes/internal/fd"
+	"github.com/fildes/fildes/internal/sys"
+)
+
+// pretending is held by a writer that is also a reader for a moment: others of this process mustn't take it for one.
+var pretending sync.RWMutex
+
+// turns are how many opens may be in the kernel at a time: many at once would take a thread each, for none of them is certain to be quick, and those
+// of a file system that hangs would take one for good.
+var turns = make(chan struct{}, 8)
+
+// turn runs op when it is its turn.
+func turn(ctx context.Context, op func() error) error {
+	select {
+	case turns <- struct{}{}:
+	case <-ctx.Done():
+		return fd.ContextError(ctx)
+	}
+	defer func() { <-turns }()
+	return op()
+}
+
+// await opens e with begin, and returns when somebody is there. It looks each time that somebody opens the FIFO at place, from before begin on, so
+// that whoever comes is seen. It closes place before it waits, and when it fails but with errUnreadable.
+func (e *end) await(ctx context.Context, place int, begin func() error, there func(context.Context, *guest) (bool, error)) error {
+	g := &guest{wake: make(chan struct{}, 1)}
+	watched := false
+	err := turn(ctx, func() (err error) {
+		if g.lobby, err = enter(); err != nil {
+			return err
+		}
+		watched = g.lobby.watch(place, g)
+		return begin()
+	})
+	if !errors.Is(err, errUnreadable) {
+		_ = sys.Close(place)
+	}
+	if g.lobby != nil {
+		defer g.lobby.leave()
+	}
+	if watched {
+		defer g.lobby.unwatch(g)
+	}
+	if err != nil {
+		return err
+	}
+	if !watched {
+		return retry(ctx, func() (bool, error) { return there(ctx, g) })
+	}
+	for {
+		if ok, err := there(ctx, g); ok || err != nil {
+			return err
+		}
+		if err := g.lobby.wait(ctx, g); err != nil {
+			return err
+		}
+	}
+}
+
+// isReadFor says whether somebody has the FIFO open for reading, or has had. One who could write too, and is gone a moment later, was a writer of another
+// process that pretended.
+func (e *end) isReadFor(ctx context.Context, g *guest) (bool, error) {
+	if g.left.Load() {
+		return true, nil
+	}
+	there, err := e.isRead()
+	if !there || err != nil {
+		return false, err
+	}
+	if err := sleep(ctx, time.Millisecond); err != nil {
+		return false, err
+	}
+	return e.isRead()
+}
+
+// isRead says whether somebody reads: else the end that writes is in error.
+func (e *end) isRead() (there bool, err error) {
+	pretending.RLock()
+	defer pretending.RUnlock()
+	err = e.fd.Control(func(num int) error {
+		got, err := sys.Poll(num, unix.POLLOUT)
+		there = got&unix.POLLERR == 0
+		return err
+	})
+	return there, err
+}
+
+// isWritten says whether the FIFO is written to, or has been since e was opened. Nothing but tee(2) tells a writer who hasn't written
+// from none: it would wait for the one, and finds the end of the stream with the other. And only poll(2) knows one who has come and gone.
+func (e *end) isWritten(_ context.Context, g *guest) (there bool, err error) {
+	l := g.lobby
+	l.peeking.Lock()
+	defer l.peeking.Unlock()
+	err = e.fd.Control(func(num int) error {
+		n := 0
+		err := l.out.Control(func(spare int) (err error) {
+			n, err = sys.Tee(num, spare, 1, unix.SPLICE_F_NONBLOCK)
+			return err
+		})
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			there = true
+			return nil
+		case err != nil:
+			return sys.Named("tee", err)
+		case n > 0:
+			there = true
+			return l.in.Control(func(spare int) error {
+				_, err := sys.Read(spare, make([]byte, 1))
+				return sys.Named("read", err)
+			})
+		}
+		got, err := sys.Poll(num, unix.POLLIN)
+		there = got&unix.POLLHUP != 0
+		return err
+	})
+	return there, err
+}
+
+// retry asks again and again, where the kernel doesn't tell.
+func retry(ctx context.Context, there func() (bool, error)) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		ok := false
+		err := turn(ctx, func() (err error) {
+			ok, err = there()
+			return err
+		})
+		if ok || err != nil {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return fd.ContextError(ctx)
+	}
+}
+
+// A lobby is what all opens that wait have in common, while there are any: a user may have only 128 inotify instances. Epoll doesn't tell
+// of opens.
+type lobby struct {
+	guests int // owned by doors
+
+	// A byte is duplicated into the spare pipe to ask whether there is one.
+	peeking sync.Mutex
+	in, out fd.FD
+
+	// An instance that tells of opens. Whoever has put a value into lead reads it, for all.
+	notices fd.FD
+	watched bool
+	lead    chan struct{}
+	buf     []byte // the leader's
+
+	mu      sync.Mutex
+	watches map[int]map[*guest]struct{} // by the kernel's name for a watch, which is the same for the same file
+}
+
+// A guest is one open that waits.
+type guest struct {
+	lobby *lobby
+	wake  chan struct{}
+	watch int
+	left  atomic.Bool // somebody who could only read has closed the FIFO
+}
+
+// doors guards the coming and going.
+var doors struct {
+	sync.Mutex
+	open    *lobby
+	closing bool
+}
+
+func enter() (*lobby, error) {
+	doors.Lock()
+	defer doors.Unlock()
+	if doors.open == nil {
+		l := &lobby{lead: make(chan struct{}, 1), watches: make(map[int]map[*guest]struct{})}
+		in, out, err := sys.Pipe(false)
+		if err != nil {
+			return nil, err
+		}
+		l.in.Init(in, false)
+		l.out.Init(out, false)
+		doors.open = l
+	}
+	l := doors.open
+	if !l.watched { // it may have been refused before
+		if n, err := sys.NotifyInit(); err == nil {
+			l.notices.Init(n, false)
+			l.buf = make([]byte, 4096)
+			l.watched = true
+		}
+	}
+	l.guests++
+	return l, nil
+}
+
+// leave sees to it that the lobby is closed behind the last guest.
+func (l *lobby) leave() {
+	doors.Lock()
+	defer doors.Unlock()
+	if l.guests--; l.guests == 0 && !doors.closing {
+		doors.closing = true
+		go closeEmpty()
+	}
+}
+
+// closeEmpty closes the lobby if nobody has come meanwhile. The kernel takes some milliseconds to close an inotify instance: nobody's open waits for
+// that, and there is one such goroutine at most.
+func closeEmpty() {
+	for {
+		doors.Lock()
+		l := doors.open
+		if l == nil || l.guests > 0 {
+			doors.closing = false
+			doors.Unlock()
+			return
+		}
+		doors.open = nil
+		doors.Unlock()
+		_, _ = l.in.Close(), l.out.Close()
+		if l.watched {
+			_ = l.notices.Close()
+		}
+	}
+}
+
+// watch makes g be woken when the file at place is opened. It returns false where the kernel refuses: fs.inotify.max_user_instances or max_user_watches.
+func (l *lobby) watch(place int, g *guest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.notices.Control(func(instance int) (err error) {
+		g.watch, err = sys.NotifyOpens(instance, place)
+		return err
+	})
+	if err != nil {
+		return false
+	}
+	if l.watches[g.watch] == nil {
+		l.watches[g.watch] = make(map[*guest]struct{})
+	}
+	l.watches[g.watch][g] = struct{}{}
+	return true
+}
+
+func (l *lobby) unwatch(g *guest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.watches[g.watch], g)
+	if len(l.watches[g.watch]) > 0 {
+		return
+	}
+	delete(l.watches, g.watch)
+	_ = l.notices.Control(func(instance int) error { return sys.NotifyForget(instance, g.watch) })
+}
+
+// wait returns when the guest's file may have been opened.
+func (l *lobby) wait(ctx context.Context, g *guest) error {
+	select {
+	case <-g.wake:
+		return nil
+	case <-ctx.Done():
+		return fd.ContextError(ctx)
+	case l.lead <- struct{}{}:
+	}
+	defer func() { <-l.lead }()
+	for {
+		select {
+		case <-g.wake:
+			return nil
+		default:
+		}
+		n := 0
+		err := l.notices.Await(ctx, fd.Read, func(num int) (err error) {
+			n, err = sys.Read(num, l.buf)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.tell(l.buf[:n])
+	}
+}
+
+// tell wakes those whom events concern; all, if some were lost.
+func (l *lobby) tell(events []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		ev, rest, ok := sys.NextNotice(events)
+		if !ok {
+			return
+		}
+		events = rest
+		if ev.Mask&unix.IN_Q_OVERFLOW != 0 {
+			for _, guests := range l.watches {
+				wake(guests, false)
+			}
+		} else {
+			wake(l.watches[int(ev.Wd)], ev.Mask&unix.IN_CLOSE_NOWRITE != 0)
+		}
+	}
+}
+
+func wake(guests map[*guest]struct{}, left bool) {
+	for g := range guests {
+		if left {
+			g.left.Store(true)
+		}
+		select {
+		case g.wake <- struct{}{}:
+		default: // it is awake
+		}
+	}
+}
