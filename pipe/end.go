@@ -21,6 +21,7 @@ type end struct {
 	fd     fd.FD
 	name   string
 	packet bool
+	other  bool                 // a standard stream that isn't a pipe
 	iov    []sys.Iovec          // owned by whoever is inside the gate of the end's direction
 	made   atomic.Pointer[made] // the FIFO to be removed
 }

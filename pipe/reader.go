@@ -41,7 +41,15 @@ func (r *Reader) Name() string {
 }
 
 // Read is [Reader.ReadContext] without a context.
-func (r *Reader) Read(p []byte) (int, error) { return r.ReadContext(context.Background(), p) }
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.enter(p) { // as in ReadContext: to call that would cost as much as all else here
+		n, e := sys.ReadOnce(r.e.fd.Num(), p)
+		if r.e.fd.Leave(fd.Read); e == 0 {
+			return count(n)
+		}
+	}
+	return r.readSlow(context.Background(), p)
+}
 
 // ReadContext reads up to len(p) bytes, and waits until there are some: read(2).
 //
@@ -54,7 +62,30 @@ func (r *Reader) Read(p []byte) (int, error) { return r.ReadContext(context.Back
 //
 // A done ctx fails the call before anything is read, with an error that matches ctx.Err() and context.Cause(ctx); so does a read
 // deadline that has passed, with [os.ErrDeadlineExceeded], also when data is there.
-func (r *Reader) ReadContext(ctx context.Context, p []byte) (n int, err error) {
+func (r *Reader) ReadContext(ctx context.Context, p []byte) (int, error) {
+	if ctx != nil && ctx.Err() == nil && r.enter(p) {
+		n, e := sys.ReadOnce(r.e.fd.Num(), p)
+		if r.e.fd.Leave(fd.Read); e == 0 {
+			return count(n)
+		}
+	}
+	return r.readSlow(ctx, p)
+}
+
+// enter says whether the fast path is open: one system call, after which Leave must follow.
+func (r *Reader) enter(p []byte) bool {
+	return r != nil && len(p) > 0 && !r.e.packet && r.e.fd.Enter(fd.Read)
+}
+
+// count is the result of a read of at least one byte.
+func count(n uintptr) (int, error) {
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return int(n), nil
+}
+
+func (r *Reader) readSlow(ctx context.Context, p []byte) (n int, err error) {
 	if r != nil && r.e.packet && len(p) > 0 && len(p) < pageSize {
 		return r.readPacket(ctx, "read", [][]byte{p})
 	}

@@ -106,6 +106,7 @@ func (e *end) standard(stream int, name string, mode int) error {
 		_ = sys.Close(num)
 		return err
 	}
+	e.other = typ != unix.S_IFIFO
 	terminal := typ == unix.S_IFCHR && sys.IsTerminal(num)
 	switch {
 	case typ == unix.S_IFIFO:

@@ -44,7 +44,15 @@ func (w *Writer) Name() string {
 }
 
 // Write is [Writer.WriteContext] without a context.
-func (w *Writer) Write(p []byte) (int, error) { return w.WriteContext(context.Background(), p) }
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.enter(p) { // as in WriteContext: to call that would cost as much as all else here
+		n, e := sys.WriteOnce(w.e.fd.Num(), p)
+		if w.e.fd.Leave(fd.Write); e == 0 {
+			return int(n), nil
+		}
+	}
+	return w.writeSlow(context.Background(), p)
+}
 
 // WriteContext writes all of p, and waits as often as it must: write(2). If it can't write all, it returns how many bytes it wrote and
 // why not; those bytes are in the pipe.
@@ -54,7 +62,22 @@ func (w *Writer) Write(p []byte) (int, error) { return w.WriteContext(context.Ba
 //
 // Without a reader it fails with EPIPE ([syscall.EPIPE]), which doesn't end the program, but for [Stdout]'s and [Stderr]'s. After Close it is
 // [os.ErrClosed]. A done ctx fails the call before anything is written, with an error that matches ctx.Err() and context.Cause(ctx).
-func (w *Writer) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+func (w *Writer) WriteContext(ctx context.Context, p []byte) (int, error) {
+	if ctx != nil && ctx.Err() == nil && w.enter(p) {
+		n, e := sys.WriteOnce(w.e.fd.Num(), p)
+		if w.e.fd.Leave(fd.Write); e == 0 {
+			return int(n), nil
+		}
+	}
+	return w.writeSlow(ctx, p)
+}
+
+// enter says whether the fast path is open: one system call, which a pipe does in whole or not at all, and after which Leave must follow.
+func (w *Writer) enter(p []byte) bool {
+	return w != nil && 0 < len(p) && len(p) <= pipeBuf && !w.e.other && w.e.fd.Enter(fd.Write)
+}
+
+func (w *Writer) writeSlow(ctx context.Context, p []byte) (n int, err error) {
 	err = w.end().engine().Stream(ctx, fd.Write, func(num int) error {
 		for {
 			k, err := sys.Write(num, p[n:])
@@ -101,6 +124,9 @@ func (w *Writer) WriteVectored(ctx context.Context, bufs [][]byte) (n int, err e
 	}
 	return w.failed("writev", n, bufs, err)
 }
+
+// pipeBuf (PIPE_BUF) bytes are written all at once or not at all.
+const pipeBuf = 4096
 
 // failed is the result of a write that has written n bytes of bufs.
 func (w *Writer) failed(op string, n int, bufs [][]byte, err error) (int, error) {
