@@ -75,6 +75,9 @@ type copying struct {
 	sent   atomic.Int64
 	way    Way
 	unsent []byte
+
+	spare *spare // with what is on its way
+	last  int    // what the last system call moved
 }
 
 func (c *copying) moved(n int64, w Way) {
@@ -153,15 +156,25 @@ func (c *copying) throughPipe(ctx context.Context) (bool, string, error) {
 	if c.src.blocks && c.src.kind == unix.S_IFSOCK || c.dst.blocks && c.dst.kind == unix.S_IFSOCK {
 		return false, "", nil // a splice would keep a thread
 	}
+	take, deliver := c.take, c.deliver // made once, as those of an end
 	for {
-		p, n, err := c.take(ctx)
+		err := c.src.run(ctx, take)
 		switch {
 		case refused(err), errors.Is(err, errNoSpare):
 			return false, "", nil
-		case err != nil || n == 0:
+		case err != nil || c.last == 0:
 			return true, "splice", err
 		}
-		err = c.deliver(ctx, p)
+		for err == nil && c.spare.inUse > 0 {
+			c.last = 0
+			err = c.dst.run(ctx, deliver)
+			c.moved(int64(c.last), ThroughPipe)
+			if err == nil && c.last == 0 {
+				err = io.ErrUnexpectedEOF
+			}
+		}
+		p := c.spare
+		c.spare = nil
 		if err != nil {
 			rest, rerr := p.rest()
 			c.unsent = rest
@@ -183,45 +196,31 @@ func (c *copying) throughPipe(ctx context.Context) (bool, string, error) {
 
 var errNoSpare = errors.New("there is no pipe to be had")
 
-// take waits for bytes of src, and returns the pipe in which they are, or n == 0 at its end.
-func (c *copying) take(ctx context.Context) (p *spare, n int, err error) {
-	err = c.src.run(ctx, func(s int) (err error) {
-		if err := c.src.look(s); err != nil {
-			return err
-		}
-		if p = getSpare(); p == nil {
-			return errNoSpare
-		}
-		n, err = p.fill(s, p.room)
-		if n == 0 {
-			putSpare(p)
-			p = nil
-		}
+// take fills a spare with bytes of src, or leaves c.last at 0 at its end.
+func (c *copying) take(src int) (err error) {
+	c.last = 0
+	if err := c.src.look(src); err != nil {
 		return err
-	})
-	return p, n, err
+	}
+	p := getSpare()
+	if p == nil {
+		return errNoSpare
+	}
+	if c.last, err = p.fill(src, p.room); c.last == 0 {
+		putSpare(p)
+	} else {
+		c.spare = p
+	}
+	return err
 }
 
-// deliver empties the pipe into dst.
-func (c *copying) deliver(ctx context.Context, p *spare) error {
-	for p.inUse > 0 {
-		var k int
-		err := c.dst.run(ctx, func(d int) (err error) {
-			if err := c.dst.look(d); err != nil {
-				return err
-			}
-			k, err = p.drain(d, 0)
-			return err
-		})
-		c.moved(int64(k), ThroughPipe)
-		if err != nil {
-			return err
-		}
-		if k == 0 {
-			return io.ErrUnexpectedEOF
-		}
+// deliver moves bytes of the spare to dst.
+func (c *copying) deliver(dst int) (err error) {
+	if err := c.dst.look(dst); err != nil {
+		return err
 	}
-	return nil
+	c.last, err = c.spare.drain(dst, 0)
+	return err
 }
 
 const bufBytes = 64 << 10

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -170,6 +171,7 @@ func TestLadder(t *testing.T) {
 	}
 	for _, errno := range []unix.Errno{unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EXDEV, unix.EPERM, unix.EIO, unix.ETXTBSY} {
 		t.Run(strings.ReplaceAll(errno.Error(), "/", " "), func(t *testing.T) {
+			t.Parallel()
 			out, child, err := fdtest.InChild(t)
 			if !child {
 				if err != nil {
@@ -270,24 +272,25 @@ func TestFullCostsNothing(t *testing.T) {
 			return a
 		},
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	results := map[string]func() error{}
+	var sources sync.WaitGroup
 	for name, destination := range full {
-		t.Run(name, func(t *testing.T) {
-			a, b := unixPair(t)
-			stop := make(chan struct{})
-			go func() {
-				defer close(stop)
-				_, _ = b.Write(make([]byte, 16<<20))
-			}()
-			ctx, cancel := context.WithCancel(t.Context())
-			dst := destination(t)
-			result := waiting(t, func() error { _, err := Copy(ctx, dst, a); return err })
-			idleFor(t, restTime())
-			cancel()
-			wantErr(t, "cancelled", result(), context.Canceled)
-			check(t, a.Close())
-			<-stop
+		a, b := unixPair(t)
+		sources.Go(func() { _, _ = b.Write(make([]byte, 16<<20)) })
+		dst := destination(t)
+		results[name] = waiting(t, func() error {
+			_, err := Copy(ctx, dst, a)
+			return errors.Join(err, a.Close())
 		})
 	}
+	idleFor(t, restTime())
+	cancel()
+	for name, result := range results {
+		wantErr(t, "cancelled, to "+name, result(), context.Canceled)
+	}
+	sources.Wait()
 }
 
 // A pipe with bytes in it is never used again, and those that are idle go away.

@@ -31,6 +31,16 @@ type end struct {
 	apart *fd.FD      // a private epoll set with the descriptor, once Go's poller has refused to wait for it
 	alarm *ctxAlarm   // makes a context end waits of somebody else's descriptor
 	stop  func() bool // of alarm
+
+	// What a connection of net or os is given to run; each would be an allocation if it were made for the call.
+	lent, waiting struct {
+		op     func(num int) error
+		result error
+	}
+	ctx     context.Context // of the wait
+	unarmed bool
+	borrow  func(uintptr)
+	try     func(uintptr) bool
 }
 
 // newEnd looks at the descriptor of c. close must follow.
@@ -43,6 +53,14 @@ func newEnd(c syscall.Conn, m fd.Mode) (*end, error) {
 		return nil, fd.Normalise(err)
 	}
 	e := &end{mode: m, conn: c, raw: raw, engine: fd.Engine(raw)}
+	e.borrow = func(num uintptr) { e.lent.result = e.lent.op(int(num)) }
+	e.try = func(num uintptr) bool {
+		if e.waiting.result = e.waiting.op(int(num)); e.waiting.result != fd.Again {
+			return true
+		}
+		e.unarmed = !e.armed(e.ctx)
+		return e.unarmed
+	}
 	err = e.lend(func(num int) (err error) {
 		if e.kind, err = sys.FileType(num); err != nil || e.engine != nil {
 			return err
@@ -77,14 +95,15 @@ func (e *end) close() {
 }
 
 // lend runs op with the number, once.
-func (e *end) lend(op func(num int) error) (err error) {
+func (e *end) lend(op func(num int) error) error {
 	if e.engine != nil {
 		return e.engine.Control(op)
 	}
-	if cerr := e.raw.Control(func(num uintptr) { err = op(int(num)) }); cerr != nil {
-		return fd.Normalise(cerr)
+	e.lent.op = op
+	if err := e.raw.Control(e.borrow); err != nil {
+		return fd.Normalise(err)
 	}
-	return err
+	return e.lent.result
 }
 
 // run runs op until it returns anything but Again. Between the runs the goroutine is parked until the descriptor may be ready: in Go's
@@ -100,23 +119,17 @@ func (e *end) run(ctx context.Context, op func(num int) error) error {
 		if e.apart != nil {
 			return e.runApart(ctx, op)
 		}
-		var result error
-		unarmed := false
-		try := func(num uintptr) bool {
-			if result = op(int(num)); result != fd.Again {
-				return true
-			}
-			unarmed = !e.armed(ctx)
-			return unarmed
-		}
-		wait := e.raw.Read
+		e.ctx, e.unarmed = ctx, false
+		e.waiting.op, e.waiting.result = op, fd.Again
+		var err error
 		if e.mode == fd.Write {
-			wait = e.raw.Write
+			err = e.raw.Write(e.try)
+		} else {
+			err = e.raw.Read(e.try)
 		}
-		result = fd.Again
-		err := wait(try)
+		result := e.waiting.result
 		switch {
-		case err == nil && result == fd.Again && unarmed:
+		case err == nil && result == fd.Again && e.unarmed:
 			e.arm(ctx)
 		case err == nil:
 			return result
@@ -236,6 +249,17 @@ func (e *end) look(num int) error {
 type pair struct {
 	src, dst *end
 	onDst    bool // which end is waited for first
+
+	// Of the run under way, and made once, as those of an end.
+	op        func(dst, src int) error
+	on, other *end
+	mine      int
+	theirs    func(num int) error
+	step      func(num int) error
+	ready     [2]bool // of on and of other, after an Again
+	result    error
+	turn      bool
+	tries     int
 }
 
 func newPair(dst, src syscall.Conn) (*pair, error) {
@@ -247,7 +271,31 @@ func newPair(dst, src syscall.Conn) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pair{src: s, dst: d, onDst: s.onDisk()}, nil
+	p := &pair{src: s, dst: d, onDst: s.onDisk()}
+	p.theirs = func(num int) error {
+		if p.onDst {
+			p.ready[1], p.ready[0], p.result = p.try(p.mine, num, p.op) // it says of the source first
+		} else {
+			p.ready[0], p.ready[1], p.result = p.try(num, p.mine, p.op)
+		}
+		return nil
+	}
+	p.step = func(num int) error {
+		p.mine = num
+		for {
+			if err := p.other.lend(p.theirs); err != nil {
+				return err
+			}
+			if p.result != fd.Again || !p.ready[0] {
+				return p.result
+			}
+			if p.tries++; !p.ready[1] || p.tries == fruitless {
+				p.turn = true
+				return nil
+			}
+		}
+	}
+	return p, nil
 }
 
 func (p *pair) close() {
@@ -267,47 +315,18 @@ const (
 // Two ends that may have to wait take turns, so that the deadline of each is obeyed in a move that never has to.
 func (p *pair) run(ctx context.Context, op func(dst, src int) error) error {
 	for pause := firstPause; ; {
-		on, other := p.src, p.dst
+		p.op, p.on, p.other, p.turn, p.tries = op, p.src, p.dst, false, 0
 		if p.onDst {
-			on, other = other, on
+			p.on, p.other = p.other, p.on
 		}
-		turn, tries := false, 0
-		err := on.run(ctx, func(mine int) error {
-			for {
-				var result error
-				var readable, writable bool
-				if err := other.lend(func(theirs int) error {
-					s, d := mine, theirs
-					if p.onDst {
-						s, d = d, s
-					}
-					readable, writable, result = p.try(d, s, op)
-					return nil
-				}); err != nil {
-					return err
-				}
-				if result != fd.Again {
-					return result
-				}
-				if p.onDst {
-					readable, writable = writable, readable
-				}
-				if !readable {
-					return fd.Again
-				}
-				if tries++; !writable || tries == fruitless {
-					turn = true
-					return nil
-				}
-			}
-		})
-		if turn || !p.src.onDisk() && !p.dst.onDisk() {
+		err := p.on.run(ctx, p.step)
+		if p.turn || !p.src.onDisk() && !p.dst.onDisk() {
 			p.onDst = !p.onDst
 		}
-		if err != nil || !turn {
+		if err != nil || !p.turn {
 			return err
 		}
-		if tries == fruitless { // both say that they are ready, and aren't
+		if p.tries == fruitless { // both say that they are ready, and aren't
 			if err := sleep(ctx, pause); err != nil {
 				return err
 			}
@@ -326,9 +345,13 @@ func (p *pair) try(d, s int, op func(dst, src int) error) (readable, writable bo
 			return readable, writable, fd.Again
 		}
 	}
-	if err = op(d, s); err == fd.Again {
-		readable, writable, _, _ = sys.Ready(s, d)
+	if err = op(d, s); err != fd.Again {
+		return false, false, err
 	}
+	if p.src.onDisk() != p.dst.onDisk() { // it can only be the other one
+		return p.src.onDisk(), p.dst.onDisk(), err
+	}
+	readable, writable, _, _ = sys.Ready(s, d)
 	return readable, writable, err
 }
 
@@ -345,12 +368,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // move repeats one, which moves up to n bytes by one system call, until all n are moved. It returns io.EOF where one moves nothing.
 func (p *pair) move(ctx context.Context, n int64, one func(dst, src, n int) (int, error)) (done int64, err error) {
+	var k int
+	op := func(d, s int) (err error) {
+		k, err = one(d, s, int(min(n-done, most)))
+		return err
+	}
 	for done < n {
-		var k int
-		err := p.run(ctx, func(d, s int) (err error) {
-			k, err = one(d, s, int(min(n-done, most)))
-			return err
-		})
+		err := p.run(ctx, op)
 		switch {
 		case err != nil:
 			return done, err
