@@ -68,7 +68,7 @@ var Table = []Op{
 	{ID: "CopyFileTCP", Name: "Copy file to TCP", Against: "C", Ours: fromFile(tcpLine, ourCopy), Base: fromFile(tcpLine, inC("sendfile")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyFileFile", Name: "Copy file to file", Against: "io.Copy", Ours: fileToFile(ourCopy), Base: fileToFile(ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyFileFile", Name: "Copy file to file", Against: "C", Ours: fileToFile(ourCopy), Base: fileToFile(inC("copy_file_range")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
-	{ID: "Relay", Name: "Relay, 1,000 idle", Against: "io.Copy", Ours: busyAmongIdle(ourRelay), Base: busyAmongIdle(ioRelay), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "Relay", Name: "Relay, 1,000 idle", Against: "io.Copy", Ours: busyAmongIdle(ourRelay, idleOurs), Base: busyAmongIdle(ioRelay, idleIO), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 }
 
 // stream is long enough for a move to get into its stride.

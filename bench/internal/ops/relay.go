@@ -65,10 +65,16 @@ func idle(relay relayer) (end func()) {
 	}
 }
 
+// Those that stay idle are made once, and left to the end of the program.
+var (
+	idleOurs = sync.OnceFunc(func() { idle(ourRelay) })
+	idleIO   = sync.OnceFunc(func() { idle(ioRelay) })
+)
+
 // busyAmongIdle moves megabytes from a client to a server, beside relays on which nothing happens.
-func busyAmongIdle(relay relayer) Setup {
+func busyAmongIdle(relay relayer, idle func()) Setup {
 	return func() (Run, func()) {
-		end := idle(relay)
+		idle()
 		run := func(n int, clock Clock) {
 			p := proxy(relay)
 			clock.StartTimer()
@@ -86,6 +92,6 @@ func busyAmongIdle(relay relayer) Setup {
 			p.done()
 			closeAll(p.client, p.a, p.b, p.server)
 		}
-		return run, end
+		return run, func() {}
 	}
 }
