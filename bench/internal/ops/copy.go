@@ -82,7 +82,8 @@ func duplicate(f file) *os.File {
 		check(must(dup.SyscallConn()).Control(func(fd uintptr) { check(unix.SetNonblock(int(fd), false)) }))
 		return dup
 	}
-	n := must(unix.FcntlInt(f.(*os.File).Fd(), unix.F_DUPFD_CLOEXEC, 0))
+	n := 0
+	check(must(f.SyscallConn()).Control(func(fd uintptr) { n = must(unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)) }))
 	return os.NewFile(uintptr(n), "duplicate")
 }
 
@@ -93,7 +94,7 @@ func pipeLine() (r, w file) { return must2(os.Pipe()) }
 
 func tcpLine() (r, w file) {
 	l := must(net.Listen("tcp", "127.0.0.1:0"))
-	defer l.Close()
+	defer closeAll(l)
 	w = must(net.Dial("tcp", l.Addr().String())).(*net.TCPConn)
 	r = must(l.Accept()).(*net.TCPConn)
 	return r, w
@@ -103,7 +104,7 @@ func unixLine() (r, w file) {
 	p := must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
 	end := func(n int) file {
 		f := os.NewFile(uintptr(n), "socket")
-		defer f.Close()
+		defer closeAll(f)
 		return must(net.FileConn(f)).(*net.UnixConn)
 	}
 	return end(p[0]), end(p[1])
@@ -142,7 +143,7 @@ func writeAll(w io.WriteCloser, n int) {
 func readAll(r io.Reader) {
 	block := make([]byte, megabyte)
 	for {
-		if _, err := r.Read(block); err == io.EOF { //nolint:errorlint // it is bare
+		if _, err := r.Read(block); err == io.EOF {
 			return
 		} else if err != nil {
 			fail(err)

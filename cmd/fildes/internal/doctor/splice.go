@@ -4,9 +4,11 @@ package doctor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,7 +26,7 @@ var spliceKind = Kind{
 		{Name: "vmsplice", What: "hand a page of memory to a pipe", Run: spliceMemory},
 		{Name: "sendfile", What: "send a page of a file to a pipe", Run: spliceSendFile},
 		{Name: "copy_file_range", What: "copy from file to file", Run: spliceCopyRange},
-		{Name: "copy", What: "from connection to connection, and how", Run: spliceCopy},
+		{Name: "copy", What: "copy a page from socket to socket", Run: spliceCopy},
 	},
 }
 
@@ -33,15 +35,36 @@ var page = bytes.Repeat([]byte("fildes. "), os.Getpagesize()/8)
 
 // memoryFile makes a file without a place, that has a page.
 func (t *Trial) memoryFile() (*os.File, error) {
-	n, err := unix.MemfdCreate("fildes", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	f := os.NewFile(uintptr(n), "memory")
-	t.Cleanup(func() { _ = f.Close() })
-	_, err = f.WriteAt(page, 0)
+	f, _, err := t.memory()
 	return f, err
 }
+
+// memory makes such a file, which is open twice: as a file, and as the bare number that the library is compared with.
+func (t *Trial) memory() (f *os.File, raw int, err error) {
+	raw, err = unix.MemfdCreate("fildes", unix.MFD_CLOEXEC)
+	if err = t.own(os.NewSyscallError("memfd_create", err), raw); err != nil {
+		return nil, -1, err
+	}
+	n, err := unix.FcntlInt(uintptr(raw), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, -1, os.NewSyscallError("fcntl", err)
+	}
+	f = os.NewFile(uintptr(n), "memory")
+	t.Cleanup(func() { _ = f.Close() })
+	_, err = f.WriteAt(page, 0)
+	return f, raw, err
+}
+
+// rawWhole is whole for a system call without the library; the page is then read from r, which may be -1.
+func rawWhole(n int, err error, r int, buf []byte) error {
+	if err := whole(int64(n), err); err != nil || r < 0 {
+		return err
+	}
+	n, err = unix.Read(r, buf)
+	return whole(int64(n), err)
+}
+
+const rawFlags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
 
 // pipes makes a pipe that the trial closes.
 func (t *Trial) pipes() (*pipe.Reader, *pipe.Writer, error) {
@@ -72,11 +95,15 @@ func whole(n int64, err error) error {
 }
 
 func spliceSplice(t *Trial) error {
-	f, err := t.memoryFile()
+	f, raw, err := t.memory()
 	if err != nil {
 		return err
 	}
 	r, w, err := t.pipes()
+	if err != nil {
+		return err
+	}
+	rr, rw, err := t.rawPipe(unix.O_NONBLOCK)
 	if err != nil {
 		return err
 	}
@@ -87,7 +114,11 @@ func spliceSplice(t *Trial) error {
 			return err
 		}
 		return arrives(r, buf)
-	}, nil)
+	}, func() error {
+		at := int64(0)
+		n, err := unix.Splice(raw, &at, rw, nil, len(page), rawFlags)
+		return rawWhole(int(n), err, rr, buf)
+	})
 }
 
 func spliceTee(t *Trial) error {
@@ -102,13 +133,27 @@ func spliceTee(t *Trial) error {
 	if _, err := w.WriteContext(t.ctx, page); err != nil {
 		return err
 	}
+	rr, rw, err := t.rawPipe(unix.O_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	ro, rc, err := t.rawPipe(unix.O_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	if _, err := unix.Write(rw, page); err != nil {
+		return os.NewSyscallError("write", err)
+	}
 	buf := make([]byte, len(page))
 	err = t.Measure(func() error {
 		if err := whole(splice.Tee(t.ctx, copied, r, int64(len(page)))); err != nil {
 			return err
 		}
 		return arrives(other, buf)
-	}, nil)
+	}, func() error {
+		n, err := unix.Tee(rr, rc, len(page), unix.SPLICE_F_NONBLOCK)
+		return rawWhole(int(n), err, ro, buf)
+	})
 	if err != nil {
 		return err
 	}
@@ -138,11 +183,15 @@ func spliceMemory(t *Trial) error {
 }
 
 func spliceSendFile(t *Trial) error {
-	f, err := t.memoryFile()
+	f, raw, err := t.memory()
 	if err != nil {
 		return err
 	}
 	r, w, err := t.pipes()
+	if err != nil {
+		return err
+	}
+	rr, rw, err := t.rawPipe(unix.O_NONBLOCK)
 	if err != nil {
 		return err
 	}
@@ -152,55 +201,67 @@ func spliceSendFile(t *Trial) error {
 			return err
 		}
 		return arrives(r, buf)
-	}, nil)
+	}, func() error {
+		at := int64(0)
+		n, err := unix.Sendfile(rw, raw, &at, len(page))
+		return rawWhole(n, err, rr, buf)
+	})
 }
 
 func spliceCopyRange(t *Trial) error {
-	from, err := t.memoryFile()
+	from, rawFrom, err := t.memory()
 	if err != nil {
 		return err
 	}
-	to, err := t.memoryFile()
+	to, rawTo, err := t.memory()
 	if err != nil {
 		return err
 	}
 	return t.Measure(func() error {
 		return whole(splice.CopyFileRange(t.ctx, to, 0, from, 0, int64(len(page))))
-	}, nil)
+	}, func() error {
+		var a, b int64
+		n, err := unix.CopyFileRange(rawFrom, &a, rawTo, &b, len(page), 0)
+		return rawWhole(n, err, -1, nil)
+	})
 }
 
 // spliceCopy says how a copy between two sockets went, where it wasn't by splice.
 func spliceCopy(t *Trial) error {
-	in, feed, err := t.socketPair()
-	if err != nil {
-		return err
-	}
-	out, sink, err := t.socketPair()
-	if err != nil {
-		return err
-	}
-	if _, err := feed.Write(page); err != nil {
-		return err
-	}
-	if err := feed.Close(); err != nil {
-		return err
-	}
-	c, err := splice.Copy(t.ctx, out, in)
-	if err := whole(c.Bytes, err); err != nil {
-		return err
-	}
-	if err := arrives(sink, make([]byte, len(page))); err != nil {
-		return err
-	}
-	return want("the way", c.Way, splice.ThroughPipe)
+	buf := make([]byte, len(page))
+	return t.Sample(func() (d time.Duration, err error) {
+		in, feed, err := socketPair()
+		if err != nil {
+			return 0, err
+		}
+		out, sink, err := socketPair()
+		if err != nil {
+			return 0, errors.Join(err, in.Close(), feed.Close())
+		}
+		defer func() { _, _, _ = in.Close(), out.Close(), sink.Close() }()
+		if _, err := feed.Write(page); err != nil {
+			return 0, errors.Join(err, feed.Close())
+		}
+		if err := feed.Close(); err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		c, err := splice.Copy(t.ctx, out, in)
+		d = time.Since(start)
+		if err := whole(c.Bytes, err); err != nil {
+			return 0, err
+		}
+		if err := arrives(sink, buf); err != nil {
+			return 0, err
+		}
+		return d, want("the way", c.Way, splice.ThroughPipe)
+	}, nil)
 }
 
-func (t *Trial) socketPair() (a, b *os.File, err error) {
+func socketPair() (a, b *os.File, err error) {
 	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	a, b = os.NewFile(uintptr(p[0]), "socket"), os.NewFile(uintptr(p[1]), "socket")
-	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
-	return a, b, nil
+	return os.NewFile(uintptr(p[0]), "socket"), os.NewFile(uintptr(p[1]), "socket"), nil
 }
