@@ -59,7 +59,7 @@ type Copied struct {
 // [Splice], but that ends which block and are sockets don't keep a thread. Records of src, such as datagrams, are moved as a stream of
 // bytes.
 func Copy(ctx context.Context, dst, src syscall.Conn) (Copied, error) {
-	p, err := begin(ctx, dst, src, 0)
+	p, err := beginKnowing(ctx, dst, src, 0)
 	if err != nil {
 		return Copied{}, fail("copy", "", err)
 	}

@@ -26,7 +26,8 @@ type end struct {
 	// blocks says that somebody else's descriptor doesn't have O_NONBLOCK: each operation must be preceded by a look whether it would
 	// wait.
 	blocks bool
-	kind   uint32 // S_IFMT, or 0 for an anonymous inode
+	kind   uint32 // S_IFMT, or 0 for an anonymous inode, once it is known
+	known  bool
 
 	apart *fd.FD      // a private epoll set with the descriptor, once Go's poller has refused to wait for it
 	alarm *ctxAlarm   // makes a context end waits of somebody else's descriptor
@@ -61,15 +62,27 @@ func newEnd(c syscall.Conn, m fd.Mode) (*end, error) {
 		e.unarmed = !e.armed(e.ctx)
 		return e.unarmed
 	}
-	err = e.lend(func(num int) (err error) {
-		if e.kind, err = sys.FileType(num); err != nil || e.engine != nil {
+	if e.engine == nil {
+		err = e.lend(func(num int) error {
+			flags, err := sys.StatusFlags(num)
+			if err != nil || flags&unix.O_NONBLOCK != 0 {
+				return err
+			}
+			err = e.know(num)
+			e.blocks = !e.onDisk()
 			return err
-		}
-		flags, err := sys.StatusFlags(num)
-		e.blocks = flags&unix.O_NONBLOCK == 0 && !e.onDisk()
-		return err
-	})
+		})
+	}
 	return e, err
+}
+
+// know looks at what the descriptor is, once.
+func (e *end) know(num int) (err error) {
+	if !e.known {
+		e.kind, err = sys.FileType(num)
+		e.known = err == nil
+	}
+	return err
 }
 
 // absent says whether c is nil, or one of the library's usual pointers that is.
@@ -78,7 +91,7 @@ func absent(c syscall.Conn) bool {
 	return c == nil || ok && f == nil
 }
 
-// onDisk says whether reads and writes never wait for anybody else.
+// onDisk says whether reads and writes are known never to wait for anybody else.
 func (e *end) onDisk() bool {
 	return e.kind == unix.S_IFREG || e.kind == unix.S_IFBLK || e.kind == unix.S_IFDIR
 }
@@ -262,6 +275,7 @@ type pair struct {
 	tries     int
 }
 
+// newPair makes a pair of which it isn't known what they are: that is asked when one of them isn't ready.
 func newPair(dst, src syscall.Conn) (*pair, error) {
 	s, err := newEnd(src, fd.Read)
 	if err != nil {
@@ -296,6 +310,15 @@ func newPair(dst, src syscall.Conn) (*pair, error) {
 		}
 	}
 	return p, nil
+}
+
+// know looks at what the ends are.
+func (p *pair) know() error {
+	if err := p.src.lend(p.src.know); err != nil {
+		return err
+	}
+	p.onDst = p.src.onDisk()
+	return p.dst.lend(p.dst.know)
 }
 
 func (p *pair) close() {
@@ -346,6 +369,12 @@ func (p *pair) try(d, s int, op func(dst, src int) error) (readable, writable bo
 		}
 	}
 	if err = op(d, s); err != fd.Again {
+		return false, false, err
+	}
+	if err := p.src.know(s); err != nil {
+		return false, false, err
+	}
+	if err := p.dst.know(d); err != nil {
 		return false, false, err
 	}
 	if p.src.onDisk() != p.dst.onDisk() { // it can only be the other one

@@ -35,7 +35,7 @@ func sendFile(ctx context.Context, dst syscall.Conn, src *os.File, offset, n int
 	if err != nil {
 		return 0, "", err
 	}
-	p, err := begin(ctx, dst, src, n)
+	p, err := beginKnowing(ctx, dst, src, n)
 	if err != nil {
 		return 0, "", err
 	}
@@ -80,7 +80,7 @@ func copyFileRange(ctx context.Context, dst *os.File, dstOffset int64, src *os.F
 	if err != nil {
 		return 0, err
 	}
-	p, err := begin(ctx, dst, src, n)
+	p, err := beginKnowing(ctx, dst, src, n)
 	if err != nil {
 		return 0, err
 	}

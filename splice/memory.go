@@ -149,9 +149,6 @@ func vmsplice(ctx context.Context, dst syscall.Conn, pieces []Piece, opts *VMSpl
 		return 0, err
 	}
 	defer e.close()
-	if e.kind != unix.S_IFIFO {
-		return 0, unix.EBADF
-	}
 	var bufs [][]byte
 	lent := 0
 	defer func() {
@@ -254,9 +251,6 @@ func vmspliceRead(ctx context.Context, dst [][]byte, src syscall.Conn) (n int, e
 		return 0, err
 	}
 	defer e.close()
-	if e.kind != unix.S_IFIFO {
-		return 0, unix.EBADF
-	}
 	iov := sys.AppendIovecs(nil, dst, 0)
 	if len(iov) == 0 {
 		return 0, nil

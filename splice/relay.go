@@ -58,12 +58,12 @@ func (r *Relay) Run(ctx context.Context) error {
 	case r.began.Swap(true):
 		return fail("relay", "", errRelayDone)
 	}
-	ab, err := begin(ctx, r.b, r.a, 0)
+	ab, err := beginKnowing(ctx, r.b, r.a, 0)
 	if err != nil {
 		return fail("relay", "", err)
 	}
 	defer ab.close()
-	ba, err := begin(ctx, r.a, r.b, 0)
+	ba, err := beginKnowing(ctx, r.a, r.b, 0)
 	if err != nil {
 		return fail("relay", "", err)
 	}

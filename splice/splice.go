@@ -79,6 +79,19 @@ func begin(ctx context.Context, dst, src syscall.Conn, n int64) (*pair, error) {
 	return newPair(dst, src)
 }
 
+// beginKnowing is begin for what goes different ways between different ends.
+func beginKnowing(ctx context.Context, dst, src syscall.Conn, n int64) (*pair, error) {
+	p, err := begin(ctx, dst, src, n)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.know(); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
 // tee is [Tee] between any two ends.
 func tee(ctx context.Context, dst, src syscall.Conn, n int64) (int64, error) {
 	p, err := begin(ctx, dst, src, n)

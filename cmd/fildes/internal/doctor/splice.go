@@ -33,13 +33,8 @@ var spliceKind = Kind{
 // page is something to move.
 var page = bytes.Repeat([]byte("fildes. "), os.Getpagesize()/8)
 
-// memoryFile makes a file without a place, that has a page.
-func (t *Trial) memoryFile() (*os.File, error) {
-	f, _, err := t.memory()
-	return f, err
-}
 
-// memory makes such a file, which is open twice: as a file, and as the bare number that the library is compared with.
+// memory makes a file without a place, that has a page. It is open twice: as a file, and as the bare number that the library is compared with.
 func (t *Trial) memory() (f *os.File, raw int, err error) {
 	raw, err = unix.MemfdCreate("fildes", unix.MFD_CLOEXEC)
 	if err = t.own(os.NewSyscallError("memfd_create", err), raw); err != nil {
