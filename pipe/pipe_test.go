@@ -443,9 +443,6 @@ func TestErrors(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it counts on an idle machine")
-	}
 	r, w := newPipe(t, nil)
 	b := make([]byte, 8)
 	bufs := [][]byte{b[:4], b[4:]}
