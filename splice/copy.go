@@ -56,8 +56,9 @@ type Copied struct {
 // keeps for that purpose. Where the kernel refuses a way, the next one is tried, down to read(2) and write(2), without losing a byte.
 //
 // Where Copy fails, bytes may have left src that dst didn't take: they are in the result. ctx and ends that block are treated as by
-// [Splice], but that ends which block and are sockets don't keep a thread. Records of src, such as datagrams, are moved as a stream of
-// bytes.
+// [Splice], but that ends which block and are sockets don't keep a thread. A socket of datagrams or of records
+// as a source is refused with [os.ErrInvalid]: they would be cut. Descriptors that come with the bytes of a Unix socket (SCM_RIGHTS) are closed by the
+// kernel.
 func Copy(ctx context.Context, dst, src syscall.Conn) (Copied, error) {
 	p, err := beginKnowing(ctx, dst, src, 0)
 	if err != nil {
@@ -78,6 +79,8 @@ type copying struct {
 
 	spare *spare // with what is on its way
 	last  int    // what the last system call moved
+
+	delivering bool // the last system call was about dst alone
 }
 
 func (c *copying) moved(n int64, w Way) {
@@ -92,28 +95,39 @@ const all = 1<<63 - 1
 
 // run goes down the ladder. It returns the system call in which an errno was refused.
 func (c *copying) run(ctx context.Context) (string, error) {
+	if c.src.kind == unix.S_IFSOCK {
+		err := c.src.lend(func(num int) error {
+			if !sys.IsStream(num) {
+				return errRecords
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
 	regular := c.src.kind == unix.S_IFREG
 	if regular && c.dst.kind == unix.S_IFREG {
+		c.progress = func(n int) { c.moved(int64(n), CopiedInRange) }
 		n, err := c.copyRange(ctx, nil, nil, all)
-		c.moved(n, CopiedInRange)
 		if done, err := finished(n, err); done {
 			return "copy_file_range", err
 		}
 	}
+	if c.src.blocks && c.src.kind == unix.S_IFSOCK || c.dst.blocks && c.dst.kind == unix.S_IFSOCK {
+		return c.readWrite(ctx) // all else would keep a thread
+	}
 	if pipe := uint32(unix.S_IFIFO); c.src.kind == pipe || c.dst.kind == pipe {
-		n, err := c.move(ctx, all, func(d, s, n int) (int, error) {
-			k, err := sys.Splice(s, nil, d, nil, n, spliceFlags)
-			c.moved(int64(k), Direct)
-			return k, err
-		})
+		c.progress = func(n int) { c.moved(int64(n), Direct) }
+		n, err := c.move(ctx, all, func(d, s, n int) (int, error) { return sys.Splice(s, nil, d, nil, n, spliceFlags) })
 		if done, err := finished(n, err); done {
 			return "splice", err
 		}
 		return c.readWrite(ctx)
 	}
 	if regular || c.src.kind == unix.S_IFBLK {
+		c.progress = func(n int) { c.moved(int64(n), SentFile) }
 		n, call, err := c.sendFile(ctx, nil, all)
-		c.moved(n, SentFile)
 		if done, err := finished(n, err); done {
 			return call, err
 		}
@@ -153,11 +167,9 @@ func refused(err error) bool {
 
 // throughPipe moves bytes by way of a spare pipe, which it has only while there are bytes in it. It says whether the copy is over.
 func (c *copying) throughPipe(ctx context.Context) (bool, string, error) {
-	if c.src.blocks && c.src.kind == unix.S_IFSOCK || c.dst.blocks && c.dst.kind == unix.S_IFSOCK {
-		return false, "", nil // a splice would keep a thread
-	}
 	take, deliver := c.take, c.deliver // made once, as those of an end
 	for {
+		c.delivering = false
 		err := c.src.run(ctx, take)
 		switch {
 		case refused(err), errors.Is(err, errNoSpare):
@@ -166,7 +178,7 @@ func (c *copying) throughPipe(ctx context.Context) (bool, string, error) {
 			return true, "splice", err
 		}
 		for err == nil && c.spare.inUse > 0 {
-			c.last = 0
+			c.last, c.delivering = 0, true
 			err = c.dst.run(ctx, deliver)
 			c.moved(int64(c.last), ThroughPipe)
 			if err == nil && c.last == 0 {
@@ -233,6 +245,7 @@ func (c *copying) readWrite(ctx context.Context) (string, error) {
 	defer buffers.Put(buf)
 	for {
 		var n int
+		c.delivering = false
 		err := c.src.run(ctx, func(s int) (err error) {
 			n, err = c.src.read(s, buf[:])
 			return err
@@ -250,6 +263,7 @@ func (c *copying) readWrite(ctx context.Context) (string, error) {
 func (c *copying) write(ctx context.Context, b []byte) (string, error) {
 	for len(b) > 0 {
 		var k int
+		c.delivering = true
 		err := c.dst.run(ctx, func(d int) (err error) {
 			k, err = c.dst.write(d, b)
 			return err

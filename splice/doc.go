@@ -17,15 +17,21 @@
 //
 // # Ends
 //
-// An end is anything that lends its descriptor: a connection of net, an [os.File], a handle of this module. A call waits for the one that isn't ready, in Go's poller, and
-// obeys the deadlines and the Close of the end that it waits for; what happens to the other one it finds out when it goes on. While it waits it holds neither.
+// An end is anything that lends its descriptor: a connection of net, an [os.File], a handle of this module. A call waits for the one that isn't ready, in Go's
+// poller, and obeys the deadlines and the Close of the end that it waits for; what happens to the other one it finds out when it goes on.
 //
-// A context ends the wait for a handle of this module, and for an end that Go's poller doesn't have (an inherited standard output, which blocks), without
-// any trace. A connection of net or os can only be woken by its deadline, which can't be read back. So a context that is done while a call waits for one, or has waited, leaves that
-// connection without the deadline of that direction, whatever it was before; a context that isn't done leaves it alone. A [syscall.Conn] of another kind, without SetReadDeadline and
-// SetWriteDeadline, isn't woken at all: its context is looked at between waits.
+// A context ends the wait for a handle of this module, and for an end that Go's poller doesn't have (an inherited standard input, which blocks), without
+// any trace. A connection of net or os can only be woken by its deadline, which can't be read back. So a context that is done while a call waits for one, or has waited,
+// leaves that connection without the deadline of that direction, whatever it was before; a context that isn't done leaves it alone. A
+// [syscall.Conn] of another kind, without SetReadDeadline and SetWriteDeadline, isn't woken at all: its context is looked at between waits.
 //
-// Several calls may use the same end at once. Each system call moves its bytes as one, and those of different calls mix: nothing is lost, but
+// Package net lets one call at a time wait for a connection to be read, and one for it to be written. While another does, a context doesn't end the wait for that
+// call to be over; Close does. The Close of an end that Go's poller doesn't have is noticed within a second.
+//
+// A terminal that blocks is written to by a description of our own (/proc/self/fd), so that nobody's O_NONBLOCK is touched and a stopped terminal (Ctrl-S) keeps no thread;
+// where it can't be opened anew, a write may.
+//
+// Several calls may use the same end. Each system call moves its bytes as one, and those of different calls mix: nothing is lost, but
 // who wants an order must keep it. The same goes for a Write of another goroutine that is half done.
 //
 // # What the kernel does that surprises

@@ -22,6 +22,7 @@ type end struct {
 	conn   syscall.Conn
 	raw    syscall.RawConn
 	engine *fd.FD // of a handle of this module, else nil
+	own    *fd.FD // what is used instead of a terminal that blocks, else nil
 
 	// blocks says that somebody else's descriptor doesn't have O_NONBLOCK: each operation must be preceded by a look whether it would
 	// wait.
@@ -68,12 +69,31 @@ func newEnd(c syscall.Conn, m fd.Mode) (*end, error) {
 			if err != nil || flags&unix.O_NONBLOCK != 0 {
 				return err
 			}
-			err = e.know(num)
-			e.blocks = !e.onDisk()
-			return err
+			if err := e.know(num); err != nil || e.onDisk() {
+				return err
+			}
+			if e.blocks = m != fd.Write || e.kind != unix.S_IFCHR || !sys.IsTerminal(num); !e.blocks {
+				e.blocks = !e.reopen(num)
+			}
+			return nil
 		})
 	}
 	return e, err
+}
+
+// reopen makes a description of our own of a terminal: one that blocks says that it takes bytes, and then waits if they are more than it takes.
+func (e *end) reopen(num int) bool {
+	own, err := sys.Reopen(num, unix.O_WRONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return false
+	}
+	if !sys.SameTerminal(num, own) {
+		_ = sys.Close(own)
+		return false
+	}
+	e.own = new(fd.FD)
+	e.own.Init(own, false)
+	return true
 }
 
 // know looks at what the descriptor is, once.
@@ -105,12 +125,18 @@ func (e *end) close() {
 	if e.apart != nil {
 		_ = e.apart.Close()
 	}
+	if e.own != nil {
+		_ = e.own.Close()
+	}
 }
 
 // lend runs op with the number, once.
 func (e *end) lend(op func(num int) error) error {
 	if e.engine != nil {
 		return e.engine.Control(op)
+	}
+	if e.own != nil {
+		return e.own.Control(op)
 	}
 	e.lent.op = op
 	if err := e.raw.Control(e.borrow); err != nil {
@@ -127,6 +153,9 @@ func (e *end) run(ctx context.Context, op func(num int) error) error {
 	}
 	if e.engine != nil {
 		return e.engine.Stream(ctx, e.mode, op)
+	}
+	if e.own != nil {
+		return e.own.Stream(ctx, e.mode, op)
 	}
 	for {
 		if e.apart != nil {
@@ -189,7 +218,29 @@ func (e *end) setApart() error {
 	return nil
 }
 
+// runApart looks now and then whether the descriptor has been closed, of which nobody tells.
 func (e *end) runApart(ctx context.Context, op func(num int) error) error {
+	for {
+		watch, cancel := context.WithTimeout(ctx, closedTime)
+		err := e.awaitApart(watch, op)
+		over := watch.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !over || !errors.Is(err, context.DeadlineExceeded) {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+				return ended(ctx)
+			}
+			return err
+		}
+		if err := e.lend(func(int) error { return nil }); err != nil {
+			return err
+		}
+	}
+}
+
+// closedTime is how long it takes at most to notice a Close of a descriptor that Go's poller doesn't have.
+const closedTime = time.Second
+
+func (e *end) awaitApart(ctx context.Context, op func(num int) error) error {
 	return e.apart.Await(ctx, fd.Read, func(set int) error {
 		for {
 			if err := e.lend(op); err != fd.Again {
@@ -273,6 +324,8 @@ type pair struct {
 	result    error
 	turn      bool
 	tries     int
+
+	progress func(n int) // told of what each system call of a move has moved; may be nil
 }
 
 // newPair makes a pair of which it isn't known what they are: that is asked when one of them isn't ready.
@@ -411,6 +464,9 @@ func (p *pair) move(ctx context.Context, n int64, one func(dst, src, n int) (int
 			return done, io.EOF
 		}
 		done += int64(k)
+		if p.progress != nil {
+			p.progress(k)
+		}
 	}
 	return done, nil
 }

@@ -25,6 +25,7 @@ var (
 	errNoConn   error = invalid("there is no connection or file")
 	errNoCtx    error = invalid("there is no context")
 	errNegative error = invalid("the number of bytes is negative")
+	errRecords  error = invalid("the source is a socket of datagrams or records, which would be cut")
 	errOffset   error = invalid("the offset is negative")
 
 	// ErrDiffers says that the bytes of two ranges aren't the same.

@@ -3,6 +3,7 @@
 package splice
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -115,6 +116,13 @@ func (m *Memory) giveBack() {
 	}
 }
 
+// spoil makes memory that is lent end when it is given back, because the pipe still refers to its pages.
+func (m *Memory) spoil() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+}
+
 // A Piece is the first bytes of a Memory.
 type Piece struct {
 	// Memory is where the bytes are.
@@ -171,8 +179,14 @@ func vmsplice(ctx context.Context, dst syscall.Conn, pieces []Piece, opts *VMSpl
 		flags |= unix.SPLICE_F_GIFT
 	}
 	done, err := writePages(ctx, e, bufs, flags)
-	if ferr := forget(bufs, done); err == nil {
-		err = ferr
+	left := done
+	for i, b := range bufs {
+		n := min(left, len(b))
+		left -= n
+		if ferr := forget(b, n); ferr != nil {
+			pieces[i].Memory.spoil()
+			err = cmp.Or(err, ferr)
+		}
 	}
 	return int64(done), err
 }
@@ -217,24 +231,20 @@ func wholePages(bufs [][]byte, done int) bool {
 	return true
 }
 
-// forget replaces the pages that the pipe refers to by fresh ones, so that nothing that is done to the memory from now on can change what
-// the reader gets. What wasn't handed over stays.
-func forget(bufs [][]byte, done int) error {
-	page := os.Getpagesize()
-	for _, b := range bufs {
-		n := min(done, len(b))
-		done -= n
-		if n == 0 {
-			continue
-		}
-		whole := (n + page - 1) / page * page
-		b = b[:cap(b)]
-		rest := append([]byte(nil), b[n:whole]...)
-		if err := sys.ForgetMemory(b[:whole]); err != nil {
-			return fmt.Errorf("the pages that were handed over can't be replaced: %w", err)
-		}
-		copy(b[n:whole], rest)
+// forget replaces the pages of the first n bytes, to which the pipe refers, by fresh ones, so that nothing that is done to the memory from now on can
+// change what the reader gets. What wasn't handed over stays.
+func forget(b []byte, n int) error {
+	if n == 0 {
+		return nil
 	}
+	page := os.Getpagesize()
+	whole := (n + page - 1) / page * page
+	b = b[:cap(b)]
+	rest := append([]byte(nil), b[n:whole]...)
+	if err := sys.ForgetMemory(b[:whole]); err != nil {
+		return fmt.Errorf("the pages that were handed over can't be replaced, and the memory is closed: %w", err)
+	}
+	copy(b[n:whole], rest)
 	return nil
 }
 

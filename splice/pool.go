@@ -35,7 +35,8 @@ const (
 	wideBytes  = 1 << 20 // of a pipe, as long as half of the budget is left
 	idleTime   = time.Second
 	mostIdle   = 16
-	fewestPage = 4 // a pipe with fewer pages is slower than reading and writing
+	usualPages = 16 // of a pipe that isn't made wider
+	fewestPage = 4  // a pipe with fewer pages is slower than reading and writing
 )
 
 // getSpare returns an empty pipe, or nil where there is none to be had: the bytes must then go through the program.
@@ -53,7 +54,7 @@ func getSpare() *spare {
 	size := 0
 	if pool.pages+pagesOf(wideBytes) <= pool.budget/2 {
 		size = wideBytes
-	} else if pool.pages+pagesOf(wideBytes)/16 > pool.budget {
+	} else if pool.pages+usualPages > pool.budget {
 		return nil
 	}
 	r, w, room, err := sys.SparePipe(size)

@@ -18,6 +18,8 @@ import (
 // A Relay moves bytes between two stream connections, in both directions, as a proxy does, without copying them through the
 // program where the kernel can: see [Copy]. While no bytes come it has no pipe, so that many idle ones cost little: a goroutine beside the one that called Run.
 //
+// Descriptors that come with the bytes of a Unix socket (SCM_RIGHTS) are closed by the kernel.
+//
 // It doesn't own the connections: they stay open. Its methods may be called by several goroutines at once. The zero Relay and a nil
 // *Relay refuse to run with [os.ErrInvalid].
 type Relay struct {
@@ -48,7 +50,8 @@ var (
 // Run moves bytes until both connections have ended, and returns nil then. Where one ends, and the other is a socket, the other is told by
 // shutdown(2) as soon as all bytes have been delivered, and its own direction goes on.
 //
-// An error in one direction ends both; Run returns when neither connection is used any more, with the first error: EPIPE or ECONNRESET where a peer has gone, [os.ErrClosed] where a connection was closed here,
+// Where a connection isn't read any more (EPIPE, or ECONNRESET when it was written to), only the direction to it ends, so that what its peer wrote before is delivered;
+// any other error ends both. Run returns when neither connection is used any more, with the first error: EPIPE or ECONNRESET where a peer has gone, [os.ErrClosed] where a connection was closed here,
 // [os.ErrDeadlineExceeded] where a deadline passed that was set on one, and what matches ctx's where that was done. A ctx that ends a Run takes
 // the deadlines of connections of net and os with it: see the package's documentation. Run may be called once.
 func (r *Relay) Run(ctx context.Context) error {
@@ -58,6 +61,8 @@ func (r *Relay) Run(ctx context.Context) error {
 	case r.began.Swap(true):
 		return fail("relay", "", errRelayDone)
 	}
+	both, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil) // when the ends aren't waited for any more: it would take their deadlines
 	ab, err := beginKnowing(ctx, r.b, r.a, 0)
 	if err != nil {
 		return fail("relay", "", err)
@@ -68,8 +73,6 @@ func (r *Relay) Run(ctx context.Context) error {
 		return fail("relay", "", err)
 	}
 	defer ba.close()
-	both, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var failed error
 	direction := func(which int, p *pair) {
 		c := &copying{pair: p}
@@ -81,8 +84,14 @@ func (r *Relay) Run(ctx context.Context) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.unsent[which] = c.unsent
-		if err != nil && failed == nil {
+		if err == nil {
+			return
+		}
+		if failed == nil {
 			failed = fail("relay", call, err)
+		}
+		// Who doesn't read any more may have written before.
+		if !errors.Is(err, unix.EPIPE) && !(c.delivering && errors.Is(err, unix.ECONNRESET)) {
 			cancel(errOther)
 		}
 	}

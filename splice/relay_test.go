@@ -192,10 +192,19 @@ func FuzzRelay(f *testing.F) {
 		err := <-done
 		toA, toB := r.Sent()
 		forA, forB := r.Unsent()
+		reset := peers[0].reset || peers[1].reset
+		hard := cancelled || reset
+		var rest [2][]byte // what the relay hasn't taken
+		if err != nil && !reset {
+			for i, c := range []conn{a, b} {
+				_ = c.CloseWrite()
+				wg.Go(func() { rest[i], _ = io.ReadAll(c) })
+			}
+			wg.Wait()
+		}
 		a.Close()
 		b.Close()
 		wg.Wait()
-		hard := cancelled || peers[0].reset || peers[1].reset
 		if err != nil && !hard {
 			t.Errorf("the relay failed: %v", err)
 		}
@@ -213,6 +222,9 @@ func FuzzRelay(f *testing.F) {
 			}
 			if int64(len(dir.to.got)) > dir.sent {
 				t.Errorf("direction %d: %d bytes arrived, and %d were counted", i, len(dir.to.got), dir.sent)
+			}
+			if together := bytes.Join([][]byte{dir.to.got, dir.unsent, rest[i]}, nil); err != nil && !reset && !bytes.Equal(all, together) {
+				t.Errorf("direction %d: %d bytes arrived, %d are unsent and %d weren't taken, of %d", i, len(dir.to.got), len(dir.unsent), len(rest[i]), len(all))
 			}
 			if err == nil && !bytes.Equal(all, dir.to.got) {
 				t.Errorf("direction %d: %d of %d bytes arrived, and the relay didn't fail", i, len(dir.to.got), len(all))

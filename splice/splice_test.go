@@ -78,7 +78,7 @@ func topUp(t *testing.T, w syscall.Conn) (n int) {
 	for idle := 0; idle < 2; {
 		_, err := feed.WriteString("x")
 		check(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // time enough to try it
 		k, err := Splice(ctx, w, in, 1, nil)
 		cancel()
 		if n += int(k); k == 0 {

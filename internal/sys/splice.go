@@ -94,5 +94,9 @@ func UnmapMemory(p []byte) error { return Named("munmap", unix.Munmap(p)) }
 
 // ForgetMemory puts fresh zero pages in the place of those of p: madvise(MADV_DONTNEED).
 func ForgetMemory(p []byte) error {
-	return Named("madvise", retry(func() error { return unix.Madvise(p, unix.MADV_DONTNEED) }))
+	err := retry(func() error { return unix.Madvise(p, unix.MADV_DONTNEED) })
+	if err != unix.EINVAL {
+		return Named("madvise", err)
+	}
+	return remapMemory(p) // it is locked: mlockall(2)
 }

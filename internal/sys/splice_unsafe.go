@@ -101,3 +101,10 @@ func count(k uintptr, e Errno) (int, error) {
 	}
 	return int(k), nil
 }
+
+// remapMemory maps fresh zero pages over those of p: mmap(MAP_FIXED).
+func remapMemory(p []byte) error {
+	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED
+	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p)), prot, flags)
+	return Named("mmap", err)
+}

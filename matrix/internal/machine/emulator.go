@@ -27,6 +27,8 @@ var exceptions = []struct {
 
 // emulatorLacks is what every machine that is qemu-user lacks.
 var emulatorLacks = map[string]string{
+	"processor_time": "what qemu does itself is in the process's time",
+
 	"seccomp":   "qemu refuses seccomp filters, which would see its own system calls",
 	"set_ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
 	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
