@@ -272,15 +272,17 @@ func TestConformWriter(t *testing.T) {
 				return err
 			},
 			Wake: func(h fdtest.Handle) error {
-				buf := make([]byte, page)
-				for { // behind an emulator that has larger pages than the kernel, a page is several packets
-					switch n, err := unix.Read(h.(*writer).other, buf); {
+				for buf := make([]byte, page); len(buf) > 0; { // behind an emulator that has larger pages than the kernel, a page is several packets
+					n, err := unix.Read(h.(*writer).other, buf)
+					switch {
 					case err == unix.EAGAIN || err == nil && n == 0:
 						return nil
 					case err != nil:
 						return err
 					}
+					buf = buf[n:]
 				}
+				return nil
 			},
 			SetDeadline: func(h fdtest.Handle, t time.Time) error { return writerOf(h).SetWriteDeadline(t) },
 		}
