@@ -4,10 +4,10 @@ package splice
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -38,12 +38,16 @@ func blockingTerminal(t testing.TB) *os.File {
 	fdtest.Need(t, "pty", reason)
 	t.Cleanup(func() { _ = unix.Close(m) })
 	check(t, unix.IoctlSetPointerInt(m, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(m, unix.TIOCGPTN)
+	n, err := unix.IoctlGetUint32(m, unix.TIOCGPTN)
 	check(t, err)
-	s, err := unix.Open("/dev/pts/"+strconv.Itoa(n), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	s, err := unix.Open(fmt.Sprintf("/dev/pts/%d", n), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	check(t, err)
 	f := os.NewFile(uintptr(s), "terminal")
 	t.Cleanup(func() { _ = f.Close() })
+	if _, err := unix.IoctlGetUint32(s, unix.TIOCGDEV); err != nil {
+		reason = "TIOCGDEV, without which a terminal isn't opened anew: " + err.Error()
+	}
+	fdtest.Need(t, "tiocgdev", reason)
 	return f
 }
 

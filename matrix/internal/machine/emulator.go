@@ -31,6 +31,7 @@ var emulatorLacks = map[string]string{
 
 	"seccomp":   "qemu refuses seccomp filters, which would see its own system calls",
 	"set_ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
+	"tiocgdev":  "qemu doesn't know it",
 	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
 
 	"timerfd/set-ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
