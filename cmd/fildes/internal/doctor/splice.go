@@ -33,7 +33,6 @@ var spliceKind = Kind{
 // page is something to move.
 var page = bytes.Repeat([]byte("fildes. "), os.Getpagesize()/8)
 
-
 // memory makes a file without a place, that has a page. It is open twice: as a file, and as the bare number that the library is compared with.
 func (t *Trial) memory() (f *os.File, raw int, err error) {
 	raw, err = unix.MemfdCreate("fildes", unix.MFD_CLOEXEC)
