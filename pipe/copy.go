@@ -57,6 +57,9 @@ func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 	if limited != nil {
 		limited.N -= n
 	}
+	if errors.Is(err, unix.EPIPE) && w.broken != nil && !w.lenient.Load() {
+		err = errPlain // the write ends the program
+	}
 	if !errors.Is(err, errPlain) {
 		return n, w.e.fail("read-from", err)
 	}
@@ -146,6 +149,10 @@ const chunk = 1 << 20
 // for room, and waits for the side that isn't ready.
 func move(dst, src syscall.RawConn, limit int64) (n int64, err error) {
 	for n < limit {
+		// Splice asks for no deadline of the source.
+		if err := refusal(src.Read(func(uintptr) bool { return true })); err != nil {
+			return n, err
+		}
 		var m step
 		size := int(min(limit-n, chunk))
 		if err := refusal(dst.Write(func(out uintptr) bool { return m.try(src, int(out), size) })); err != nil {
@@ -190,7 +197,9 @@ func (m *step) try(src syscall.RawConn, out, size int) bool {
 				return
 			}
 			if !errors.Is(m.err, syscall.EAGAIN) {
-				m.err = errPlain // which meets the same error, as the two sides report it, or none
+				if m.refused() {
+					m.err = errPlain
+				}
 				return
 			}
 			readable, writable, inOver, outOver := sys.Ready(in, out)
@@ -210,6 +219,16 @@ func (m *step) try(src syscall.RawConn, out, size int) bool {
 		return true
 	}
 	return !wait
+}
+
+// refused says whether the kernel doesn't splice between these two: any other error would be met by reading and writing too, when the bytes have been read.
+func (m *step) refused() bool {
+	for _, e := range []error{unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM, unix.EACCES} {
+		if errors.Is(m.err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // refusal is the error of a side that was closed or timed out. One that can't be waited for is read or written instead.

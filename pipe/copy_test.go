@@ -4,6 +4,7 @@ package pipe_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -231,4 +232,36 @@ type counter struct {
 func (c *counter) Write(p []byte) (int, error) {
 	c.n += len(p)
 	return len(p), nil
+}
+
+// Bytes that can't be delivered stay in the source.
+func TestCopyIntoBroken(t *testing.T) {
+	for _, way := range []func(w *pipe.Writer, r *pipe.Reader) (int64, error){
+		func(w *pipe.Writer, r *pipe.Reader) (int64, error) { return w.ReadFrom(r) },
+		func(w *pipe.Writer, r *pipe.Reader) (int64, error) { return r.WriteTo(w) },
+	} {
+		in, feed := newPipe(t, nil)
+		out, dst := newPipe(t, nil)
+		check(t, out.Close())
+		_, err := feed.Write([]byte("undelivered"))
+		check(t, err)
+		if n, err := way(dst, in); n != 0 || !errors.Is(err, unix.EPIPE) {
+			t.Error(n, err)
+		}
+		if n, err := in.Buffered(); n != len("undelivered") || err != nil {
+			t.Errorf("%d bytes are left, %v", n, err)
+		}
+	}
+}
+
+// A deadline that has passed counts also when there is something to move.
+func TestCopyObeysTheSourcesDeadline(t *testing.T) {
+	in, feed := newPipe(t, nil)
+	_, dst := newPipe(t, nil)
+	_, err := feed.Write([]byte("late"))
+	check(t, err)
+	check(t, in.SetReadDeadline(time.Now().Add(-time.Second)))
+	if n, err := in.WriteTo(dst); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(n, err)
+	}
 }

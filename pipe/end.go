@@ -95,7 +95,11 @@ func (e *end) remove() error {
 	if m == nil {
 		return nil
 	}
-	return sys.Remove(sys.AtWorkingDirectory, m.path, &m.file)
+	remove := func(int) error { return sys.Remove(sys.AtWorkingDirectory, m.path, &m.file) }
+	if e.fd.Check() == nil {
+		return e.fd.Control(remove) // so that no other Close lets go of the inode meanwhile
+	}
+	return remove(-1)
 }
 
 func (e *end) release() (int, error) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +54,7 @@ func makeFIFO(dir int, name string, perm fs.FileMode) (st unix.Stat_t, err error
 	}
 	num, err := sys.OpenPath(dir, name, false)
 	if err != nil {
+		sys.RemoveFIFO(dir, name)
 		return st, err
 	}
 	defer func() { _ = sys.Close(num) }()
@@ -87,6 +89,10 @@ func OpenReader(ctx context.Context, path string, opts *OpenOptions) (*Reader, e
 // While it waits it holds the FIFO's other end already, if the permissions allow reading too, so that everybody sees a writer: a process whose open for reading
 // waits for one goes on, and then waits in its read. Without the permission to read it tries again and again, each 50 milliseconds at
 // last.
+//
+// Where nothing tells of a reader (no permission to read, inotify's limits), one who comes and goes between two looks isn't seen. Another process that waits with
+// OpenWriter is a reader itself, for an instant: a reader counts when it is there for a millisecond. Of opens that hang in the kernel, because their file system
+// does, eight at once hold up all others of this process.
 //
 // What isn't a FIFO is refused with [os.ErrInvalid], and nothing has happened to it. /proc must be mounted.
 func OpenWriter(ctx context.Context, path string, opts *OpenOptions) (*Writer, error) {
@@ -124,12 +130,11 @@ func (e *end) open(ctx context.Context, path string, opts *OpenOptions, in func(
 		return err
 	})
 	if err == nil && wait != nil {
-		if err = wait(ctx); err != nil {
-			_ = e.fd.Close()
-		}
+		err = wait(ctx)
 	}
 	if err != nil {
-		_ = e.remove()
+		_ = e.remove() // while the inode is held, if it is
+		_ = e.fd.Close()
 	}
 	return err
 }
@@ -193,9 +198,7 @@ func (e *end) openWriter(place int, o *OpenOptions) (wait func(context.Context) 
 	if o.Survive {
 		err = e.openAs(place, unix.O_RDWR, o)
 	} else {
-		pretending.RLock()
-		err = e.openAs(place, unix.O_WRONLY, o)
-		pretending.RUnlock()
+		err = e.openForReader(place, o)
 	}
 	if errors.Is(err, unix.ENXIO) {
 		if !o.NoWait {
@@ -205,6 +208,29 @@ func (e *end) openWriter(place int, o *OpenOptions) (wait func(context.Context) 
 	}
 	_ = sys.Close(place)
 	return nil, err
+}
+
+// openForReader opens the FIFO for writing if somebody reads it, and gives ENXIO if nobody does. Who is gone a moment later was a writer of another
+// process that pretended.
+func (e *end) openForReader(place int, o *OpenOptions) error {
+	pretending.RLock()
+	num, err := openNumber(place, unix.O_WRONLY, o)
+	pretending.RUnlock()
+	if err != nil {
+		return err
+	}
+	for look := range 2 {
+		time.Sleep(time.Duration(look) * moment)
+		there, err := isReadOn(num)
+		if err == nil && !there {
+			err = unix.ENXIO
+		}
+		if err != nil {
+			_ = sys.Close(num)
+			return err
+		}
+	}
+	return e.adopt(num, false)
 }
 
 func (e *end) awaitReader(ctx context.Context, place int, o *OpenOptions) error {
@@ -220,7 +246,7 @@ func (e *end) awaitReader(ctx context.Context, place int, o *OpenOptions) error 
 	}
 	defer func() { _ = sys.Close(place) }()
 	return retry(ctx, func() (bool, error) {
-		err := e.openAs(place, unix.O_WRONLY, o)
+		err := e.openForReader(place, o)
 		if errors.Is(err, unix.ENXIO) {
 			return false, nil
 		}
@@ -229,6 +255,14 @@ func (e *end) awaitReader(ctx context.Context, place int, o *OpenOptions) error 
 }
 
 func (e *end) openAs(place, mode int, o *OpenOptions) error {
+	num, err := openNumber(place, mode, o)
+	if err != nil {
+		return err
+	}
+	return e.adopt(num, false)
+}
+
+func openNumber(place, mode int, o *OpenOptions) (int, error) {
 	mode |= unix.O_NONBLOCK
 	if o.Packet {
 		mode |= unix.O_DIRECT
@@ -237,10 +271,7 @@ func (e *end) openAs(place, mode int, o *OpenOptions) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("to open what is a FIFO, and nothing else, /proc must be mounted: %w", err)
 	}
-	if err != nil {
-		return err
-	}
-	return e.adopt(num, false)
+	return num, err
 }
 
 // pretend opens the FIFO for writing while we are, for a moment, a reader too.

@@ -24,7 +24,8 @@ type OpenOptions struct {
 	// somebody reads it, or until the last handle is closed, and is lost then; when the FIFO is full it waits. It needs the permissions to
 	// read and to write, and everybody else sees both a reader and a writer.
 	Survive bool
-	// Packet makes each Write of up to a page one packet (O_DIRECT), and a Reader report a packet that was cut. Both sides should have it.
+	// Packet makes each Write of up to a page one packet (O_DIRECT), and a Reader report a packet that was cut. Both sides must have it: of what a writer without it writes, a Reader with it loses what doesn't fit
+	// into its buffer.
 	Packet bool
 	// Create makes the FIFO if the name doesn't exist, as [MakeFIFO] does, with Perm.
 	Create bool

@@ -121,7 +121,9 @@ func reopenPipe(num, mode int) (int, error) {
 		return own, err
 	}
 	// Nobody reads any more, which a write is to tell, and not an open: for a moment we do.
-	reader, err := sys.Reopen(num, unix.O_RDONLY|unix.O_NONBLOCK)
+	pretending.Lock()
+	defer pretending.Unlock()
+	reader, err := sys.Reopen(num, unix.O_RDWR|unix.O_NONBLOCK)
 	if err != nil {
 		return -1, err
 	}

@@ -113,10 +113,18 @@ func (e *end) standard(stream int, name string, mode int) error {
 		err = e.replace(num, func() (int, error) { return reopenPipe(num, mode) })
 	case terminal:
 		err = e.replace(num, func() (int, error) { return reopenTerminal(num, mode) })
-	case neverReady(num):
-		return e.adopt(num, true)
 	default:
+		never := typ == unix.S_IFREG || typ == unix.S_IFDIR || typ == unix.S_IFBLK
+		if !never {
+			never, err = neverReady(num)
+		}
+		if never {
+			return e.adopt(num, true)
+		}
 		_ = sys.Close(num)
+		if err != nil {
+			return err
+		}
 		err = errShared
 	}
 	if err != nil {
@@ -145,13 +153,13 @@ func reopenTerminal(num, mode int) (int, error) {
 }
 
 // neverReady says whether epoll refuses a descriptor: it doesn't know O_NONBLOCK either.
-func neverReady(num int) bool {
+func neverReady(num int) (bool, error) {
 	set, err := sys.EpollCreate()
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer func() { _ = sys.Close(set) }()
-	return errors.Is(sys.EpollControl(set, unix.EPOLL_CTL_ADD, num, &sys.EpollEvent{}), unix.EPERM)
+	return errors.Is(sys.EpollControl(set, unix.EPOLL_CTL_ADD, num, &sys.EpollEvent{}), unix.EPERM), nil
 }
 
 var (

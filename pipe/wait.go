@@ -39,17 +39,16 @@ func turn(ctx context.Context, op func() error) error {
 func (e *end) await(ctx context.Context, place int, begin func() error, there func(context.Context, *guest) (bool, error)) error {
 	g := &guest{wake: make(chan struct{}, 1)}
 	watched := false
-	err := turn(ctx, func() (err error) {
-		if g.lobby, err = enter(); err != nil {
-			return err
-		}
-		watched = g.lobby.watch(place, g)
+	err := turn(ctx, func() error {
+		var mayWatch bool
+		g.lobby, mayWatch = enter()
+		watched = mayWatch && g.lobby.watch(place, g)
 		return begin()
 	})
 	if !errors.Is(err, errUnreadable) {
 		_ = sys.Close(place)
 	}
-	if g.lobby != nil {
+	if g.lobby != nil { // it was its turn
 		defer g.lobby.leave()
 	}
 	if watched {
@@ -65,8 +64,11 @@ func (e *end) await(ctx context.Context, place int, begin func() error, there fu
 		if ok, err := there(ctx, g); ok || err != nil {
 			return err
 		}
-		if err := g.lobby.wait(ctx, g); err != nil {
-			return err
+		switch err := g.lobby.wait(ctx, g); {
+		case ctx.Err() != nil:
+			return fd.ContextError(ctx)
+		case err != nil: // at the limit on descriptors Go's poller may not start
+			return retry(ctx, func() (bool, error) { return there(ctx, g) })
 		}
 	}
 }
@@ -77,26 +79,34 @@ func (e *end) isReadFor(ctx context.Context, g *guest) (bool, error) {
 	if g.left.Load() {
 		return true, nil
 	}
-	there, err := e.isRead()
-	if !there || err != nil {
-		return false, err
-	}
-	if err := sleep(ctx, time.Millisecond); err != nil {
-		return false, err
+	for range 2 {
+		if there, err := e.isRead(); !there || err != nil {
+			return false, err
+		}
+		if err := sleep(ctx, moment/2); err != nil {
+			return false, err
+		}
 	}
 	return e.isRead()
 }
 
+// moment is longer than one pretends.
+const moment = time.Millisecond
+
 // isRead says whether somebody reads: else the end that writes is in error.
 func (e *end) isRead() (there bool, err error) {
-	pretending.RLock()
-	defer pretending.RUnlock()
-	err = e.fd.Control(func(num int) error {
-		got, err := sys.Poll(num, unix.POLLOUT)
-		there = got&unix.POLLERR == 0
+	err = e.fd.Control(func(num int) (err error) {
+		there, err = isReadOn(num)
 		return err
 	})
 	return there, err
+}
+
+func isReadOn(num int) (bool, error) {
+	pretending.RLock()
+	defer pretending.RUnlock()
+	got, err := sys.Poll(num, unix.POLLOUT)
+	return got&unix.POLLERR == 0, err
 }
 
 // isWritten says whether the FIFO is written to, or has been since e was opened. Nothing but tee(2) tells a writer who hasn't written
@@ -105,8 +115,14 @@ func (e *end) isWritten(_ context.Context, g *guest) (there bool, err error) {
 	l := g.lobby
 	l.peeking.Lock()
 	defer l.peeking.Unlock()
+	spare := l.spare()
 	err = e.fd.Control(func(num int) error {
 		n := 0
+		if !spare { // who hasn't written isn't seen then
+			got, err := sys.Poll(num, unix.POLLIN)
+			there = got != 0
+			return err
+		}
 		err := l.out.Control(func(spare int) (err error) {
 			n, err = sys.Tee(num, spare, 1, unix.SPLICE_F_NONBLOCK)
 			return err
@@ -164,8 +180,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 type lobby struct {
 	guests int // owned by doors
 
-	// A byte is duplicated into the spare pipe to ask whether there is one.
+	// A byte is duplicated into the spare pipe to ask whether there is one. It is made when somebody asks.
 	peeking sync.Mutex
+	piped   bool
 	in, out fd.FD
 
 	// An instance that tells of opens. Whoever has put a value into lead reads it, for all.
@@ -193,20 +210,14 @@ var doors struct {
 	closing bool
 }
 
-func enter() (*lobby, error) {
+// enter returns the lobby, and whether it is told of opens.
+func enter() (l *lobby, watched bool) {
 	doors.Lock()
 	defer doors.Unlock()
 	if doors.open == nil {
-		l := &lobby{lead: make(chan struct{}, 1), watches: make(map[int]map[*guest]struct{})}
-		in, out, err := sys.Pipe(false)
-		if err != nil {
-			return nil, err
-		}
-		l.in.Init(in, false)
-		l.out.Init(out, false)
-		doors.open = l
+		doors.open = &lobby{lead: make(chan struct{}, 1), watches: make(map[int]map[*guest]struct{})}
 	}
-	l := doors.open
+	l = doors.open
 	if !l.watched { // it may have been refused before
 		if n, err := sys.NotifyInit(); err == nil {
 			l.notices.Init(n, false)
@@ -215,7 +226,21 @@ func enter() (*lobby, error) {
 		}
 	}
 	l.guests++
-	return l, nil
+	return l, l.watched
+}
+
+// spare says whether there is a spare pipe. At the limit on descriptors there may be none. The caller holds peeking.
+func (l *lobby) spare() bool {
+	if !l.piped {
+		in, out, err := sys.Pipe(false)
+		if err != nil {
+			return false
+		}
+		l.in.Init(in, false)
+		l.out.Init(out, false)
+		l.piped = true
+	}
+	return true
 }
 
 // leave sees to it that the lobby is closed behind the last guest.
@@ -241,7 +266,9 @@ func closeEmpty() {
 		}
 		doors.open = nil
 		doors.Unlock()
-		_, _ = l.in.Close(), l.out.Close()
+		if l.piped {
+			_, _ = l.in.Close(), l.out.Close()
+		}
 		if l.watched {
 			_ = l.notices.Close()
 		}

@@ -140,6 +140,14 @@ func SetMode(fd int, perm uint32) error {
 	return Named("chmod", retry(func() error { return unix.Chmod(ProcPath(fd), perm) }))
 }
 
+// RemoveFIFO removes what was made, if it can't be looked at: the name, if it is a FIFO's.
+func RemoveFIFO(dir int, name string) {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+		_ = unix.Unlinkat(dir, name, 0)
+	}
+}
+
 // Remove removes a file if it is the given one: unlinkat(2).
 func Remove(dir int, name string, file *unix.Stat_t) error {
 	var st unix.Stat_t
