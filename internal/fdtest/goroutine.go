@@ -26,17 +26,15 @@ type Goroutine struct {
 	Stack string
 }
 
-// room is how large a stack dump may be.
+// room is how large the last stack dump had to be.
 var room atomic.Int64
-
-func init() { room.Store(1 << 16) }
 
 // Goroutines returns all goroutines but the caller.
 func Goroutines() []Goroutine {
 	defer time.AfterFunc(monitored, func() {}).Stop()
 	var buf []byte
 	for {
-		buf = make([]byte, room.Load())
+		buf = make([]byte, max(room.Load(), 1<<16))
 		n := runtime.Stack(buf, true)
 		if n < len(buf) {
 			buf = buf[:n]
