@@ -66,13 +66,15 @@ var wordless = []string{
 // that the machine has to run, what stands in the two without need is a problem too.
 func Judge(tests []Test, lacks map[string]string, exceptions []Exception, whole bool) []Problem {
 	var problems []Problem
+	covered := func(t Test) bool {
+		return slices.ContainsFunc(exceptions, func(e Exception) bool { return e.covers(t) })
+	}
 	inner := failedInside(tests)
+	unexpected := failedInside(slices.DeleteFunc(slices.Clone(tests), covered))
 	missed := make(map[string]bool)
 	told := make([]bool, len(exceptions)) // those that were needed, or that it was said of that they weren't
 	for _, t := range tests {
-		excepted := false
 		for i, e := range exceptions {
-			excepted = excepted || e.covers(t)
 			if !e.names(t) || t.Result == Skip {
 				continue
 			}
@@ -83,8 +85,12 @@ func Judge(tests []Test, lacks map[string]string, exceptions []Exception, whole 
 		}
 		switch t.Result {
 		case Fail:
-			if !excepted && (t.Died || !inner[t.id()]) {
+			switch {
+			case covered(t):
+			case t.Died || !inner[t.id()]:
 				problems = append(problems, Problem{t, failure(t)})
+			case t.Name != "" && !unexpected[t.id()] && complains(t):
+				problems = append(problems, Problem{t, "failed itself, too, beside what is excepted inside"})
 			}
 		case Skip:
 			word := t.Need()
@@ -121,6 +127,11 @@ func failure(t Test) string {
 		return "its process failed"
 	}
 	return "failed"
+}
+
+// complains says whether a test has printed something of its own, which its failure may be about.
+func complains(t Test) bool {
+	return slices.ContainsFunc(strings.Split(t.Output, "\n"), logged.MatchString)
 }
 
 // id is a test without what became of it.

@@ -11,6 +11,10 @@ func TestJudge(t *testing.T) {
 	skip := func(user, reason string) Test {
 		return Test{User: user, Package: pkg, Name: "S", Result: Skip, Reason: reason}
 	}
+	says := func(t Test) Test {
+		t.Output = "=== RUN   A\n    a_test.go:3: wrong\n--- FAIL: A (0.00s)\n"
+		return t
+	}
 	died := Test{User: Root, Package: pkg, Result: Fail, Died: true}
 	all := func(t ...Test) []Test { return t }
 	except := func(name, user string) []Exception {
@@ -42,6 +46,14 @@ func TestJudge(t *testing.T) {
 		{name: "excepted", tests: all(fail("A"), fail("")), exceptions: except("A", "")},
 		{name: "excepted with what is below", tests: all(fail("A/b"), pass("A/c"), fail("A"), fail("")), exceptions: except("A", "")},
 		{name: "excepted below", tests: all(fail("A/b"), fail("A"), fail("")), exceptions: except("A/b", "")},
+		{
+			name: "a failure beside what is excepted below", tests: all(fail("A/b"), says(fail("A")), fail("")), exceptions: except("A/b", ""),
+			want: []string{"A: failed itself"},
+		},
+		{
+			name: "a failure beside another's", tests: all(fail("A/b"), fail("A/c"), says(fail("A")), fail("")), exceptions: except("A/b", ""),
+			want: []string{"A/c: failed"},
+		},
 		{name: "not its neighbour", tests: all(fail("A"), fail("AB"), fail("")), exceptions: except("A", ""), want: []string{"AB: failed"}},
 		{name: "an excepted package", tests: all(fail("A"), died), exceptions: except("", "")},
 		{name: "a test isn't its package", tests: all(fail("A"), died), exceptions: except("A", ""), want: []string{"its process failed"}},

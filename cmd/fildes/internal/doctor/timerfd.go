@@ -140,7 +140,8 @@ func timerfdCancelOnSet(t *Trial) error {
 		return err
 	}, func() error {
 		const cancelOnSet = 1 << 1 // TFD_TIMER_CANCEL_ON_SET
-		if err := unix.TimerfdSettime(raw, unix.TFD_TIMER_ABSTIME|cancelOnSet, &s, nil); err != nil {
+		err := unix.TimerfdSettime(raw, unix.TFD_TIMER_ABSTIME|cancelOnSet, &s, nil)
+		if err != nil && err != unix.ECANCELED { // then somebody has set the clock, and the timer is armed
 			return os.NewSyscallError("timerfd_settime", err)
 		}
 		var cur unix.ItimerSpec
