@@ -64,6 +64,9 @@ func (s *session) plan(base string) {
 		uid := 0
 		if user == "user" {
 			uid = nobody
+			if s.m.Emulated() { // a kernel's limits for a user are for all emulators together
+				uid -= 1 + slices.IndexFunc(machine.Table, func(m machine.Machine) bool { return m.Name == s.m.Name })
+			}
 		}
 		for i, t := range s.programs.Tests {
 			if !s.o.selects(t.Package) || s.m.Emulated() && below(t.Package) == "internal/fdtest/fixture" {
