@@ -549,10 +549,11 @@ func (s Subject) deadlineMoved(t *testing.T, w Wait) {
 	mustBe(t, w.Name, c.Err(), os.ErrDeadlineExceeded)
 
 	soon := inTime(func(soon time.Time) {
-		h = s.open(t)
-		must(t, "SetDeadline", w.SetDeadline(h, soon))
-		c = Go(t, func() error { return w.Call(t.Context(), h) })
-		must(t, "SetDeadline", w.SetDeadline(h, time.Time{}))
+		fresh := s.open(t) // for the call before may not have begun yet
+		must(t, "SetDeadline", w.SetDeadline(fresh, soon))
+		c = Go(t, func() error { return w.Call(t.Context(), fresh) })
+		must(t, "SetDeadline", w.SetDeadline(fresh, time.Time{}))
+		h = fresh
 	})
 	for time.Now().Before(soon) {
 		time.Sleep(10 * time.Millisecond)
