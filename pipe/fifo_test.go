@@ -579,3 +579,118 @@ func TestNoticedSoon(t *testing.T) {
 		t.Errorf("the reader was noticed after %v", best)
 	}
 }
+
+const pretendTime = time.Second
+
+// pretend waits for a reader for so short that there is none.
+func pretend(path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Millisecond)
+	defer cancel()
+	w, err := pipe.OpenWriter(ctx, path, nil)
+	if err == nil {
+		return errors.Join(errors.New("a writer was opened without a reader"), w.Close())
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	w, err = pipe.OpenWriter(context.Background(), path, &pipe.OpenOptions{NoWait: true})
+	if err == nil {
+		return errors.Join(errors.New("a writer was opened without waiting, and without a reader"), w.Close())
+	}
+	if !errors.Is(err, pipe.ErrNoReader) {
+		return err
+	}
+	return nil
+}
+
+// Writers of two processes don't take one another for a reader either.
+func TestWritersOfTwoProcessesDontMeet(t *testing.T) {
+	path := fifo(t)
+	var cs []*fdtest.Caller
+	for range 2 {
+		cmd := child(t, "pretends")
+		cmd.Env = append(cmd.Env, pathEnv+"="+path)
+		cs = append(cs, fdtest.Go(t, func() error {
+			if err := cmd.Run(); err != nil {
+				return fmt.Errorf("%w: %v", err, cmd.Stderr)
+			}
+			return nil
+		}))
+	}
+	for _, c := range cs {
+		check(t, c.Err())
+	}
+}
+
+// Nor does one that waits take for a reader who makes a Writer of a broken end.
+func TestWriterFromFileIsNoReader(t *testing.T) {
+	path := fifo(t)
+	r := must2(t)(pipe.OpenReader(t.Context(), path, &pipe.OpenOptions{NoWait: true}))
+	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+	check(t, err)
+	defer f.Close()
+	check(t, r.Close())
+	ctx, cancel := context.WithCancel(t.Context())
+	c, _ := openingWriter(t, ctx, path, nil)
+	w := opened2(t)(pipe.WriterFromFile(f))
+	_, err = w.Write([]byte("x"))
+	wantIs(t, err, syscall.EPIPE)
+	time.Sleep(20 * time.Millisecond)
+	c.Parked()
+	cancel()
+	wantIs(t, c.Err(), context.Canceled)
+}
+
+// At the limit on descriptors an open fails, or waits as long as its context lets it, and leaves nothing behind.
+func TestOpenAtTheLimit(t *testing.T) {
+	out, child, err := fdtest.InChild(t, "FDTEST_COLD=1")
+	if !child {
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 40, Max: 40}))
+	time.Sleep(time.Microsecond) // the first timer of a program starts Go's poller, or ends the program
+	dir := t.TempDir()
+	opens := map[string]func(ctx context.Context, path string, o *pipe.OpenOptions) error{
+		"reader": func(ctx context.Context, path string, o *pipe.OpenOptions) error {
+			return second(pipe.OpenReader(ctx, path, o))
+		},
+		"writer": func(ctx context.Context, path string, o *pipe.OpenOptions) error {
+			return second(pipe.OpenWriter(ctx, path, o))
+		},
+	}
+	for free := range 8 {
+		for name, open := range opens {
+			var spare []int
+			for {
+				n, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+				if err != nil {
+					break
+				}
+				spare = append(spare, n)
+			}
+			for range min(free, len(spare)) {
+				check(t, unix.Close(spare[len(spare)-1]))
+				spare = spare[:len(spare)-1]
+			}
+			path := filepath.Join(dir, fmt.Sprint(name, free))
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			err := open(ctx, path, &pipe.OpenOptions{Create: true, RemoveOnClose: true})
+			cancel()
+			for _, n := range spare {
+				check(t, unix.Close(n))
+			}
+			if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, syscall.EMFILE) {
+				t.Errorf("%s with %d descriptors: %v", name, free, err)
+			}
+			if free > 4 && errors.Is(err, syscall.EMFILE) {
+				t.Errorf("%s didn't wait with %d descriptors: %v", name, free, err)
+			}
+			if _, err := os.Lstat(path); err == nil {
+				t.Errorf("%s with %d descriptors left its FIFO behind", name, free)
+			}
+		}
+	}
+}

@@ -149,6 +149,12 @@ func play(role string) int {
 				return fatal(err)
 			}
 		}
+	case "pretends": // that it waits for a reader, again and again
+		for end := time.Now().Add(pretendTime); time.Now().Before(end); {
+			if err := pretend(os.Getenv(pathEnv)); err != nil {
+				return fatal(err)
+			}
+		}
 	case "closed":
 		if err := unix.Close(0); err != nil {
 			return fatal(err)
