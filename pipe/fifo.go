@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -90,8 +89,9 @@ func OpenReader(ctx context.Context, path string, opts *OpenOptions) (*Reader, e
 // waits for one goes on, and then waits in its read. Without the permission to read it tries again and again, each 50 milliseconds at
 // last.
 //
-// Where nothing tells of a reader (no permission to read, inotify's limits), one who comes and goes between two looks isn't seen. Another process that waits with
-// OpenWriter is a reader itself, for an instant: a reader counts when it is there for a millisecond. Of opens that hang in the kernel, because their file system
+// Where nothing tells of a reader (no permission to read, inotify's limits), one who comes and goes between two looks isn't seen. Who waits with OpenWriter is a reader itself,
+// for an instant. So that others don't take it for one it claims, as long, an abstract Unix socket's name, which another network namespace doesn't see: there a reader is who
+// stays for a millisecond. Of opens that hang in the kernel, because their file system
 // does, eight at once hold up all others of this process.
 //
 // What isn't a FIFO is refused with [os.ErrInvalid], and nothing has happened to it. /proc must be mounted.
@@ -104,7 +104,7 @@ func OpenWriter(ctx context.Context, path string, opts *OpenOptions) (*Writer, e
 }
 
 // open opens the FIFO as a mere place in the file system, which does nothing to whatever is there, and then, if it is a FIFO, in earnest.
-func (e *end) open(ctx context.Context, path string, opts *OpenOptions, in func(*end, int, *OpenOptions) (wait func(context.Context) error, err error)) error {
+func (e *end) open(ctx context.Context, path string, opts *OpenOptions, in func(*end, context.Context, int, *OpenOptions) (wait func(context.Context) error, err error)) error {
 	var o OpenOptions
 	if opts != nil {
 		o = *opts
@@ -125,7 +125,7 @@ func (e *end) open(ctx context.Context, path string, opts *OpenOptions, in func(
 	err := turn(ctx, func() error {
 		place, err := e.place(path, &o)
 		if err == nil {
-			wait, err = in(e, place, &o)
+			wait, err = in(e, ctx, place, &o)
 		}
 		return err
 	})
@@ -178,7 +178,7 @@ func (e *end) place(path string, o *OpenOptions) (int, error) {
 }
 
 // openReader makes e a reader of the FIFO at place, which it closes; or returns what does that and waits.
-func (e *end) openReader(place int, o *OpenOptions) (wait func(context.Context) error, err error) {
+func (e *end) openReader(_ context.Context, place int, o *OpenOptions) (wait func(context.Context) error, err error) {
 	if !o.Survive && !o.NoWait {
 		return func(ctx context.Context) error {
 			return e.await(ctx, place, func() error { return e.openAs(place, unix.O_RDONLY, o) }, e.isWritten)
@@ -194,11 +194,11 @@ func (e *end) openReader(place int, o *OpenOptions) (wait func(context.Context) 
 }
 
 // openWriter makes e a writer, likewise.
-func (e *end) openWriter(place int, o *OpenOptions) (wait func(context.Context) error, err error) {
+func (e *end) openWriter(ctx context.Context, place int, o *OpenOptions) (wait func(context.Context) error, err error) {
 	if o.Survive {
 		err = e.openAs(place, unix.O_RDWR, o)
 	} else {
-		err = e.openForReader(place, o)
+		err = e.openForReader(ctx, place, o)
 	}
 	if errors.Is(err, unix.ENXIO) {
 		if !o.NoWait {
@@ -210,43 +210,43 @@ func (e *end) openWriter(place int, o *OpenOptions) (wait func(context.Context) 
 	return nil, err
 }
 
-// openForReader opens the FIFO for writing if somebody reads it, and gives ENXIO if nobody does. Who is gone a moment later was a writer of another
-// process that pretended.
-func (e *end) openForReader(place int, o *OpenOptions) error {
+// openForReader opens the FIFO for writing if somebody reads it, and gives ENXIO if nobody does.
+func (e *end) openForReader(ctx context.Context, place int, o *OpenOptions) error {
 	pretending.RLock()
 	num, err := openNumber(place, unix.O_WRONLY, o)
 	pretending.RUnlock()
 	if err != nil {
 		return err
 	}
-	for look := range 2 {
-		time.Sleep(time.Duration(look) * moment)
-		there, err := isReadOn(num)
-		if err == nil && !there {
-			err = unix.ENXIO
-		}
-		if err != nil {
-			_ = sys.Close(num)
-			return err
-		}
+	file, err := sys.Stat(num)
+	there := false
+	if err == nil {
+		there, err = isReader(ctx, &file, func() (bool, error) { return isReadOn(num) })
+	}
+	if err == nil && !there {
+		err = unix.ENXIO
+	}
+	if err != nil {
+		_ = sys.Close(num)
+		return err
 	}
 	return e.adopt(num, false)
 }
 
 func (e *end) awaitReader(ctx context.Context, place int, o *OpenOptions) error {
 	err := e.await(ctx, place, func() error {
-		err := e.pretend(place, o)
+		err := pretend(ctx, place, func() error { return e.openAs(place, unix.O_WRONLY, o) })
 		if errors.Is(err, unix.EACCES) {
 			return errUnreadable
 		}
 		return err
-	}, e.isReadFor)
+	}, e.isRead)
 	if !errors.Is(err, errUnreadable) {
 		return err
 	}
 	defer func() { _ = sys.Close(place) }()
 	return retry(ctx, func() (bool, error) {
-		err := e.openForReader(place, o)
+		err := e.openForReader(ctx, place, o)
 		if errors.Is(err, unix.ENXIO) {
 			return false, nil
 		}
@@ -272,19 +272,6 @@ func openNumber(place, mode int, o *OpenOptions) (int, error) {
 		err = fmt.Errorf("to open what is a FIFO, and nothing else, /proc must be mounted: %w", err)
 	}
 	return num, err
-}
-
-// pretend opens the FIFO for writing while we are, for a moment, a reader too.
-func (e *end) pretend(place int, o *OpenOptions) error {
-	pretending.Lock()
-	defer pretending.Unlock()
-	both, err := sys.Reopen(place, unix.O_RDWR|unix.O_NONBLOCK)
-	if err != nil {
-		return err
-	}
-	err = e.openAs(place, unix.O_WRONLY, o)
-	_ = sys.Close(both)
-	return err
 }
 
 var (

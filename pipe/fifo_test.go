@@ -622,6 +622,26 @@ func TestWritersOfTwoProcessesDontMeet(t *testing.T) {
 	}
 }
 
+// Somebody who keeps the name that those who ask claim only delays them.
+func TestClaimedForGood(t *testing.T) {
+	path := fifo(t)
+	var st unix.Stat_t
+	check(t, unix.Stat(path, &st))
+	n, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	check(t, err)
+	defer unix.Close(n)
+	check(t, unix.Bind(n, &unix.SockaddrUnix{Name: fmt.Sprintf("@fildes/fifo/%d:%d/%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)}))
+	c, p := openingWriter(t, t.Context(), path, nil)
+	r := must2(t)(pipe.OpenReader(t.Context(), path, nil))
+	defer r.Close()
+	start := time.Now()
+	check(t, c.Err())
+	if waited := time.Since(start); waited < 500*time.Millisecond {
+		t.Errorf("the name wasn't asked for: the open took %v", waited)
+	}
+	check(t, (*p).Close())
+}
+
 // Nor does one that waits take for a reader who makes a Writer of a broken end.
 func TestWriterFromFileIsNoReader(t *testing.T) {
 	path := fifo(t)

@@ -3,6 +3,7 @@
 package pipe
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -121,14 +122,10 @@ func reopenPipe(num, mode int) (int, error) {
 		return own, err
 	}
 	// Nobody reads any more, which a write is to tell, and not an open: for a moment we do.
-	pretending.Lock()
-	defer pretending.Unlock()
-	reader, err := sys.Reopen(num, unix.O_RDWR|unix.O_NONBLOCK)
-	if err != nil {
-		return -1, err
-	}
-	own, err = sys.ReopenPipe(num, mode|unix.O_NONBLOCK|flags&unix.O_DIRECT)
-	_ = sys.Close(reader)
+	err = pretend(context.Background(), num, func() (err error) {
+		own, err = sys.ReopenPipe(num, mode|unix.O_NONBLOCK|flags&unix.O_DIRECT)
+		return err
+	})
 	return own, err
 }
 

@@ -16,9 +16,6 @@ import (
 	"github.com/fildes/fildes/internal/sys"
 )
 
-// pretending is held by a writer that is also a reader for a moment: others of this process mustn't take it for one.
-var pretending sync.RWMutex
-
 // turns are how many opens may be in the kernel at a time: many at once would take a thread each, for none of them is certain to be quick, and those
 // of a file system that hangs would take one for good.
 var turns = make(chan struct{}, 8)
@@ -39,10 +36,13 @@ func turn(ctx context.Context, op func() error) error {
 func (e *end) await(ctx context.Context, place int, begin func() error, there func(context.Context, *guest) (bool, error)) error {
 	g := &guest{wake: make(chan struct{}, 1)}
 	watched := false
-	err := turn(ctx, func() error {
+	err := turn(ctx, func() (err error) {
 		var mayWatch bool
 		g.lobby, mayWatch = enter()
 		watched = mayWatch && g.lobby.watch(place, g)
+		if g.file, err = sys.Stat(place); err != nil {
+			return err
+		}
 		return begin()
 	})
 	if !errors.Is(err, errUnreadable) {
@@ -73,40 +73,18 @@ func (e *end) await(ctx context.Context, place int, begin func() error, there fu
 	}
 }
 
-// isReadFor says whether somebody has the FIFO open for reading, or has had. One who could write too, and is gone a moment later, was a writer of another
-// process that pretended.
-func (e *end) isReadFor(ctx context.Context, g *guest) (bool, error) {
+// isRead says whether somebody has the FIFO open for reading, or has had.
+func (e *end) isRead(ctx context.Context, g *guest) (bool, error) {
 	if g.left.Load() {
 		return true, nil
 	}
-	for range 2 {
-		if there, err := e.isRead(); !there || err != nil {
-			return false, err
-		}
-		if err := sleep(ctx, moment/2); err != nil {
-			return false, err
-		}
-	}
-	return e.isRead()
-}
-
-// moment is longer than one pretends.
-const moment = time.Millisecond
-
-// isRead says whether somebody reads: else the end that writes is in error.
-func (e *end) isRead() (there bool, err error) {
-	err = e.fd.Control(func(num int) (err error) {
-		there, err = isReadOn(num)
-		return err
+	return isReader(ctx, &g.file, func() (there bool, err error) {
+		err = e.fd.Control(func(num int) (err error) {
+			there, err = isReadOn(num)
+			return err
+		})
+		return there, err
 	})
-	return there, err
-}
-
-func isReadOn(num int) (bool, error) {
-	pretending.RLock()
-	defer pretending.RUnlock()
-	got, err := sys.Poll(num, unix.POLLOUT)
-	return got&unix.POLLERR == 0, err
 }
 
 // isWritten says whether the FIFO is written to, or has been since e was opened. Nothing but tee(2) tells a writer who hasn't written
@@ -164,17 +142,6 @@ func retry(ctx context.Context, there func() (bool, error)) error {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return fd.ContextError(ctx)
-	}
-}
-
 // A lobby is what all opens that wait have in common, while there are any: a user may have only 128 inotify instances. Epoll doesn't tell
 // of opens.
 type lobby struct {
@@ -198,6 +165,7 @@ type lobby struct {
 // A guest is one open that waits.
 type guest struct {
 	lobby *lobby
+	file  unix.Stat_t
 	wake  chan struct{}
 	watch int
 	left  atomic.Bool // somebody who could only read has closed the FIFO
