@@ -123,6 +123,8 @@ func play(role string) int {
 			return 4
 		case errors.Is(err, syscall.EACCES):
 			return 5
+		case errors.Is(err, syscall.EBUSY):
+			return 6
 		}
 		return fatal(err)
 	case "reads a FIFO", "writes a FIFO": // opening it waits
@@ -325,6 +327,24 @@ func TestStdinOfAnotherUser(t *testing.T) {
 	cmd.Stdin = r
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	ends(t, cmd, "exit status 5")
+}
+
+// Nor can a terminal that somebody keeps for himself, but by root.
+func TestStdinExclusive(t *testing.T) {
+	master, line := terminal(t)
+	defer master.Close()
+	defer line.Close()
+	cmd := child(t, "refused")
+	cmd.Stdin = line
+	if os.Geteuid() == 0 {
+		check(t, line.Chown(65534, 65534))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	c, err := line.SyscallConn()
+	check(t, err)
+	check(t, c.Control(func(num uintptr) { err = unix.IoctlSetInt(int(num), unix.TIOCEXCL, 0) }))
+	check(t, err)
+	ends(t, cmd, "exit status 6")
 }
 
 // A child gets blocking ends, ours stay as they are: with cat, and with a Go program.

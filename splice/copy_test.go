@@ -203,6 +203,34 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// What may not be written is refused, whatever the way; what may only not be written is read.
+func TestCopySealed(t *testing.T) {
+	data := pattern(1 << 20)
+	sealed := func(content []byte) *os.File {
+		n, err := unix.MemfdCreate("sealed", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+		check(t, err)
+		f := os.NewFile(uintptr(n), "sealed")
+		t.Cleanup(func() { f.Close() })
+		_, err = f.WriteAt(content, 0)
+		check(t, err)
+		_, err = unix.FcntlInt(uintptr(n), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK)
+		check(t, err)
+		return f
+	}
+	for to, destination := range destinations {
+		dst, got := destination(t, len(data))
+		c, err := Copy(t.Context(), dst, sealed(data))
+		check(t, err)
+		want(t, to, c.Bytes, int64(len(data)))
+		sameBytes(t, to, got(), data)
+	}
+	for from, source := range sources {
+		c, err := Copy(t.Context(), sealed(nil), source(t, data))
+		wantErr(t, from, err, unix.EPERM)
+		want(t, from, c.Bytes, 0)
+	}
+}
+
 // Bytes that left the source and couldn't be delivered are the caller's.
 func TestCopyUnsent(t *testing.T) {
 	data := pattern(20 << 20)

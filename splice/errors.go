@@ -54,14 +54,14 @@ func fail(op, call string, err error) error {
 	if oe, ok := err.(*fildes.OpError); ok {
 		err = oe.Err // of a handle that was an end
 	}
-	hint := ""
-	if e, ok := err.(syscall.Errno); ok {
-		hint = hints[call][e]
-		if e == unix.ENOSYS {
-			err = &fildes.UnsupportedError{Feature: call, Since: since[call], Err: sys.Error(call, e)}
-		} else {
-			err = sys.Error(call, e)
-		}
+	var e syscall.Errno
+	_ = errors.As(err, &e)
+	hint := hints[call][e]
+	switch {
+	case e == unix.ENOSYS:
+		err = &fildes.UnsupportedError{Feature: call, Since: since[call], Err: sys.Error(call, e)}
+	case err == e: //nolint:errorlint // it has no name yet
+		err = sys.Error(call, e)
 	}
 	err = fildes.NewOpError("splice", op, "", err)
 	if oe := err.(*fildes.OpError); oe.Hint == "" {
@@ -72,7 +72,18 @@ func fail(op, call string, err error) error {
 
 var since = map[string]string{"copy_file_range": "4.5", "splice": "2.6.17", "tee": "2.6.17", "vmsplice": "2.6.17"}
 
+var sharing = map[syscall.Errno]string{
+	unix.EINVAL:     "both must be regular files, offsets and lengths those of whole blocks, and ranges of one file must not overlap",
+	unix.EOPNOTSUPP: "this file system doesn't share blocks; btrfs, XFS and bcachefs do",
+	unix.ENOTTY:     "this file system doesn't share blocks; btrfs, XFS and bcachefs do",
+	unix.EXDEV:      "both must be on one mounted file system",
+	unix.EBADF:      "the source must be open for reading, the destination for writing and not for appending",
+}
+
 var hints = map[string]map[syscall.Errno]string{
+	"ioctl(FICLONE)":       sharing,
+	"ioctl(FICLONERANGE)":  sharing,
+	"ioctl(FIDEDUPERANGE)": sharing,
 	"splice": {
 		unix.EINVAL: "one end must be a pipe, the other must know splice, and a file must not be open for appending",
 		unix.ESPIPE: "a pipe has no offset, and a file must be seekable to be given one",

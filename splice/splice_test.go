@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/fildes/fildes"
 	"github.com/fildes/fildes/internal/fdtest"
+	"github.com/fildes/fildes/internal/fdtest/fixture"
 )
 
 type stream interface {
@@ -343,7 +345,7 @@ func TestRefusals(t *testing.T) {
 		"copy-file-range: read only":     {func() (int64, error) { return CopyFileRange(ctx, readOnly, 0, f, 0, 50) }, unix.EBADF},
 		"copy-file-range: negative":      {func() (int64, error) { return CopyFileRange(ctx, f, -3, f, 0, 50) }, os.ErrInvalid},
 		"copy-file-range: negative from": {func() (int64, error) { return CopyFileRange(ctx, f, 0, f, -3, 50) }, os.ErrInvalid},
-		"clone: pipes":                   {func() (int64, error) { return 0, Clone(w2, r) }, nil},
+		"clone: pipes":                   {func() (int64, error) { return 0, Clone(w2, r) }, unix.EINVAL},
 		"clone: nil":                     {func() (int64, error) { return 0, Clone(f, nil) }, os.ErrInvalid},
 		"clone-range: negative":          {func() (int64, error) { return 0, CloneRange(f, -1, f, 0, 1) }, os.ErrInvalid},
 		"dedupe: negative":               {func() (int64, error) { return Dedupe(f, 0, f, 0, -1) }, os.ErrInvalid},
@@ -440,31 +442,76 @@ func TestCopyFileRange(t *testing.T) {
 	}
 }
 
-// Blocks are shared where the file system can, and else the refusal matches errors.ErrUnsupported.
-func TestClone(t *testing.T) {
+// A file system that can't share blocks refuses, and the refusal matches errors.ErrUnsupported.
+func TestCloneRefused(t *testing.T) {
 	data := pattern(1 << 20)
 	src, dst := regular(t, data), regular(t, nil)
 	err := Clone(dst, src)
-	if err != nil {
-		wantErr(t, "clone", err, errors.ErrUnsupported)
-		err = CloneRange(dst, 0, src, 0, 1<<20)
-		wantErr(t, "clone-range", err, errors.ErrUnsupported)
-		_, err = Dedupe(dst, 0, src, 0, 1<<20)
-		if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, unix.EINVAL) {
-			t.Fatalf("dedupe: %v", err)
-		}
-		t.Logf("the file system of %s can't share blocks: %v", t.TempDir(), err)
+	if err == nil {
+		got, err := os.ReadFile(dst.Name())
+		check(t, err)
+		sameBytes(t, "the clone", got, data)
 		return
 	}
-	got, err := os.ReadFile(dst.Name())
+	wantErr(t, "clone", err, errors.ErrUnsupported)
+	wantErr(t, "clone-range", CloneRange(dst, 0, src, 0, 1<<20), errors.ErrUnsupported)
+	_, err = Dedupe(dst, 0, src, 0, 1<<20)
+	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, unix.EINVAL) {
+		t.Fatalf("dedupe: %v", err)
+	}
+}
+
+func TestClone(t *testing.T) {
+	dir := fixture.XFS(t)
+	data := pattern(1<<20 + 100) // its last block isn't whole
+	create := func(name string, content []byte) *os.File {
+		f, err := os.Create(filepath.Join(dir, name))
+		check(t, err)
+		t.Cleanup(func() { f.Close() })
+		_, err = f.Write(content)
+		check(t, err)
+		return f
+	}
+	read := func(f *os.File) []byte {
+		b, err := os.ReadFile(f.Name())
+		check(t, err)
+		return b
+	}
+	free := func() int64 {
+		var st unix.Statfs_t
+		unix.Sync()
+		check(t, unix.Statfs(dir, &st))
+		return int64(st.Bfree) * int64(st.Bsize)
+	}
+	src := create("src", data)
+	before := free()
+	dst := create("dst", []byte("what was there before"))
+	check(t, Clone(dst, src))
+	sameBytes(t, "the clone", read(dst), data)
+	check(t, CloneRange(dst, 2<<20, src, 1<<19, 0))
+	sameBytes(t, "the range", read(dst)[2<<20:], data[1<<19:])
+	if used := before - free(); used > 1<<19 {
+		t.Errorf("the clones use %d bytes", used)
+	}
+	wantErr(t, "a range that isn't of whole blocks", CloneRange(dst, 1, src, 0, 4096), unix.EINVAL)
+	wantErr(t, "a file of another file system", Clone(regular(t, nil), src), unix.EXDEV)
+
+	other := create("other", data)
+	n, err := Dedupe(other, 0, src, 0, int64(len(data)))
 	check(t, err)
-	sameBytes(t, "the clone", got, data)
-	check(t, CloneRange(dst, 1<<20, src, 0, 0))
-	n, err := Dedupe(dst, 1<<20, src, 0, 1<<20)
+	want(t, "how much is shared", n, int64(len(data)))
+	sameBytes(t, "what was shared", read(other), data)
+	_, err = other.WriteAt([]byte("differs"), 1<<19)
 	check(t, err)
-	want(t, "the count", n, 1<<20)
-	_, err = dst.WriteAt([]byte("differs"), 1<<20)
-	check(t, err)
-	_, err = Dedupe(dst, 1<<20, src, 0, 1<<20)
+	n, err = Dedupe(other, 0, src, 0, 1<<20)
 	wantErr(t, "dedupe", err, ErrDiffers)
+	want(t, "how much is shared", n, 0)
+	sameBytes(t, "the source", read(src), data)
+
+	c, err := Copy(t.Context(), create("copy", nil), func() *os.File { _, _ = src.Seek(0, io.SeekStart); return src }())
+	check(t, err)
+	want(t, "the way", c.Way, CopiedInRange)
+	if used := before - free(); used > 3<<20 { // other's 1 MiB, and nothing for the copy that shares src's
+		t.Errorf("the copies use %d bytes", used)
+	}
 }

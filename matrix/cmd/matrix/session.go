@@ -51,7 +51,7 @@ type session struct {
 	m        machine.Machine
 	programs build.Programs
 	tree     debian.Tree
-	image    string // of the ext4 fixture
+	images   string // the directory with the images of file systems
 	dir      string
 	jobs     []*job
 	up       guest.Frame
@@ -211,8 +211,10 @@ func (s *session) pack(file string) error {
 			return err
 		}
 	}
-	if slices.Contains(s.m.Fixtures, "ext4") {
-		w.Copy("fixtures/ext4.img", s.image)
+	for name := range images {
+		if slices.Contains(s.m.Fixtures, name) {
+			w.Copy(fixture.Image(name)[1:], imageFile(s.images, name))
+		}
 	}
 	for _, j := range s.jobs {
 		plan.Runs = append(plan.Runs, j.run)
