@@ -20,7 +20,20 @@ import (
 	"github.com/fildes/fildes/pipe"
 )
 
-var page = os.Getpagesize()
+// page is the kernel's, which an emulator doesn't tell: the least that a pipe holds.
+var page = func() int {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return os.Getpagesize()
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	n, err := unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, 1)
+	if err != nil {
+		return os.Getpagesize()
+	}
+	return n
+}()
 
 // args are arguments for methods that are called on closed and zero handles.
 var args = map[reflect.Type]any{

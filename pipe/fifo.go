@@ -89,10 +89,12 @@ func OpenReader(ctx context.Context, path string, opts *OpenOptions) (*Reader, e
 // waits for one goes on, and then waits in its read. Without the permission to read it tries again and again, each 50 milliseconds at
 // last.
 //
-// Where nothing tells of a reader (no permission to read, inotify's limits), one who comes and goes between two looks isn't seen. Who waits with OpenWriter is a reader itself,
-// for an instant. So that others don't take it for one it claims, as long, an abstract Unix socket's name, which another network namespace doesn't see: there a reader is who
-// stays for a millisecond. Of opens that hang in the kernel, because their file system
-// does, eight at once hold up all others of this process.
+// Where nothing tells of a reader (no permission to read, inotify's limits), one who comes and goes between two looks isn't seen; one who opens the FIFO for both never is,
+// unless he stays. Who waits with OpenWriter is a reader himself, for an instant. So that others don't take him for one, each who waits claims the FIFO while
+// he looks: an abstract Unix socket's name, for which he waits up to a second. Where it can't be had (in another network namespace, without Unix sockets, while somebody keeps it), a
+// reader counts when he is there for a millisecond, so that of two writers one may be opened though nobody reads; it gets EPIPE.
+//
+// Of opens that hang in the kernel, because their file system does, eight at once hold up all others of this process.
 //
 // What isn't a FIFO is refused with [os.ErrInvalid], and nothing has happened to it. /proc must be mounted.
 func OpenWriter(ctx context.Context, path string, opts *OpenOptions) (*Writer, error) {
@@ -104,7 +106,7 @@ func OpenWriter(ctx context.Context, path string, opts *OpenOptions) (*Writer, e
 }
 
 // open opens the FIFO as a mere place in the file system, which does nothing to whatever is there, and then, if it is a FIFO, in earnest.
-func (e *end) open(ctx context.Context, path string, opts *OpenOptions, in func(*end, context.Context, int, *OpenOptions) (wait func(context.Context) error, err error)) error {
+func (e *end) open(ctx context.Context, path string, opts *OpenOptions, in func(*end, context.Context, *turn, int, *OpenOptions) (wait func(context.Context) error, err error)) error {
 	var o OpenOptions
 	if opts != nil {
 		o = *opts
@@ -122,10 +124,10 @@ func (e *end) open(ctx context.Context, path string, opts *OpenOptions, in func(
 	}
 	e.name = path
 	var wait func(context.Context) error
-	err := turn(ctx, func() error {
+	err := inTurn(ctx, func(t *turn) error {
 		place, err := e.place(path, &o)
 		if err == nil {
-			wait, err = in(e, ctx, place, &o)
+			wait, err = in(e, ctx, t, place, &o)
 		}
 		return err
 	})
@@ -178,10 +180,10 @@ func (e *end) place(path string, o *OpenOptions) (int, error) {
 }
 
 // openReader makes e a reader of the FIFO at place, which it closes; or returns what does that and waits.
-func (e *end) openReader(_ context.Context, place int, o *OpenOptions) (wait func(context.Context) error, err error) {
+func (e *end) openReader(_ context.Context, _ *turn, place int, o *OpenOptions) (wait func(context.Context) error, err error) {
 	if !o.Survive && !o.NoWait {
 		return func(ctx context.Context) error {
-			return e.await(ctx, place, func() error { return e.openAs(place, unix.O_RDONLY, o) }, e.isWritten)
+			return e.await(ctx, place, func(*turn) error { return e.openAs(place, unix.O_RDONLY, o) }, e.isWritten)
 		}, nil
 	}
 	mode := unix.O_RDONLY
@@ -194,13 +196,13 @@ func (e *end) openReader(_ context.Context, place int, o *OpenOptions) (wait fun
 }
 
 // openWriter makes e a writer, likewise.
-func (e *end) openWriter(ctx context.Context, place int, o *OpenOptions) (wait func(context.Context) error, err error) {
+func (e *end) openWriter(ctx context.Context, t *turn, place int, o *OpenOptions) (wait func(context.Context) error, err error) {
 	if o.Survive {
 		err = e.openAs(place, unix.O_RDWR, o)
 	} else {
-		err = e.openForReader(ctx, place, o)
+		err = e.openForReader(ctx, t, place, o)
 	}
-	if errors.Is(err, unix.ENXIO) {
+	if err == errNobody { //nolint:errorlint // a context's cause isn't meant
 		if !o.NoWait {
 			return func(ctx context.Context) error { return e.awaitReader(ctx, place, o) }, nil
 		}
@@ -210,44 +212,26 @@ func (e *end) openWriter(ctx context.Context, place int, o *OpenOptions) (wait f
 	return nil, err
 }
 
-// openForReader opens the FIFO for writing if somebody reads it, and gives ENXIO if nobody does.
-func (e *end) openForReader(ctx context.Context, place int, o *OpenOptions) error {
-	pretending.RLock()
-	num, err := openNumber(place, unix.O_WRONLY, o)
-	pretending.RUnlock()
+// openForReader opens the FIFO for writing if somebody reads it, and gives errNobody if nobody does.
+func (e *end) openForReader(ctx context.Context, t *turn, place int, o *OpenOptions) error {
+	num, err := openWritten(ctx, t, place, func() (int, error) { return openNumber(place, unix.O_WRONLY, o) })
 	if err != nil {
-		return err
-	}
-	file, err := sys.Stat(num)
-	there := false
-	if err == nil {
-		there, err = isReader(ctx, &file, func() (bool, error) { return isReadOn(num) })
-	}
-	if err == nil && !there {
-		err = unix.ENXIO
-	}
-	if err != nil {
-		_ = sys.Close(num)
 		return err
 	}
 	return e.adopt(num, false)
 }
 
 func (e *end) awaitReader(ctx context.Context, place int, o *OpenOptions) error {
-	err := e.await(ctx, place, func() error {
-		err := pretend(ctx, place, func() error { return e.openAs(place, unix.O_WRONLY, o) })
-		if errors.Is(err, unix.EACCES) {
-			return errUnreadable
-		}
-		return err
+	err := e.await(ctx, place, func(t *turn) error {
+		return pretend(ctx, t, place, func() error { return e.openAs(place, unix.O_WRONLY, o) })
 	}, e.isRead)
-	if !errors.Is(err, errUnreadable) {
+	if err != errUnreadable { //nolint:errorlint // a context's cause isn't meant
 		return err
 	}
 	defer func() { _ = sys.Close(place) }()
 	return retry(ctx, func() (bool, error) {
-		err := e.openForReader(ctx, place, o)
-		if errors.Is(err, unix.ENXIO) {
+		err := inTurn(ctx, func(t *turn) error { return e.openForReader(ctx, t, place, o) })
+		if err == errNobody { //nolint:errorlint // likewise
 			return false, nil
 		}
 		return true, err
@@ -275,9 +259,8 @@ func openNumber(place, mode int, o *OpenOptions) (int, error) {
 }
 
 var (
-	errNotFIFO    error = invalid("it isn't a FIFO")
-	errPerm       error = invalid("a FIFO has permission bits only")
-	errRemove     error = invalid("RemoveOnClose needs Create: only what was made is removed")
-	errUnreadable       = errors.New("a writer who can't read has to try again and again")
-	errReplaced         = errors.New("somebody has put something else in the new FIFO's place")
+	errNotFIFO  error = invalid("it isn't a FIFO")
+	errPerm     error = invalid("a FIFO has permission bits only")
+	errRemove   error = invalid("RemoveOnClose needs Create: only what was made is removed")
+	errReplaced       = errors.New("somebody has put something else in the new FIFO's place")
 )

@@ -622,6 +622,24 @@ func TestWritersOfTwoProcessesDontMeet(t *testing.T) {
 	}
 }
 
+// Two who open and close at once meet all the same: each has seen the other, however short.
+func TestOpenAndLeave(t *testing.T) {
+	path := fifo(t)
+	for range fdtest.Rounds(2000) {
+		c := fdtest.Go(t, func() error {
+			r, err := pipe.OpenReader(bounded(t), path, nil)
+			if err != nil {
+				return err
+			}
+			return r.Close()
+		})
+		w, err := pipe.OpenWriter(bounded(t), path, nil)
+		check(t, err)
+		check(t, w.Close())
+		check(t, c.Err())
+	}
+}
+
 // Somebody who keeps the name that those who ask claim only delays them.
 func TestClaimedForGood(t *testing.T) {
 	path := fifo(t)
@@ -629,17 +647,30 @@ func TestClaimedForGood(t *testing.T) {
 	check(t, unix.Stat(path, &st))
 	n, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	check(t, err)
-	defer unix.Close(n)
 	check(t, unix.Bind(n, &unix.SockaddrUnix{Name: fmt.Sprintf("@fildes/fifo/%d:%d/%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)}))
-	c, p := openingWriter(t, t.Context(), path, nil)
-	r := must2(t)(pipe.OpenReader(t.Context(), path, nil))
-	defer r.Close()
 	start := time.Now()
-	check(t, c.Err())
-	if waited := time.Since(start); waited < 500*time.Millisecond {
-		t.Errorf("the name wasn't asked for: the open took %v", waited)
+	r := must2(t)(pipe.OpenReader(t.Context(), path, &pipe.OpenOptions{NoWait: true}))
+	defer r.Close()
+	var ps []**pipe.Writer
+	var cs []*fdtest.Caller
+	for range 20 { // more than may be in the kernel
+		c, p := openingWriter(t, t.Context(), path, nil)
+		cs, ps = append(cs, c), append(ps, p)
 	}
-	check(t, (*p).Close())
+	begin := time.Now()
+	check(t, must2(t)(pipe.OpenReader(t.Context(), fifo(t), &pipe.OpenOptions{NoWait: true})).Close())
+	if waited := time.Since(begin); waited > 500*time.Millisecond {
+		t.Errorf("another FIFO waited too: %v", waited)
+	}
+	check(t, cs[0].Err())
+	if waited := time.Since(start); waited < 500*time.Millisecond || waited > 10*time.Second {
+		t.Errorf("the open took %v", waited)
+	}
+	check(t, unix.Close(n))
+	for i, c := range cs {
+		check(t, c.Err())
+		check(t, (*ps[i]).Close())
+	}
 }
 
 // Nor does one that waits take for a reader who makes a Writer of a broken end.

@@ -122,7 +122,7 @@ func reopenPipe(num, mode int) (int, error) {
 		return own, err
 	}
 	// Nobody reads any more, which a write is to tell, and not an open: for a moment we do.
-	err = pretend(context.Background(), num, func() (err error) {
+	err = pretend(context.Background(), nil, num, func() (err error) {
 		own, err = sys.ReopenPipe(num, mode|unix.O_NONBLOCK|flags&unix.O_DIRECT)
 		return err
 	})

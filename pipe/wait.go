@@ -16,36 +16,21 @@ import (
 	"github.com/fildes/fildes/internal/sys"
 )
 
-// turns are how many opens may be in the kernel at a time: many at once would take a thread each, for none of them is certain to be quick, and those
-// of a file system that hangs would take one for good.
-var turns = make(chan struct{}, 8)
-
-// turn runs op when it is its turn.
-func turn(ctx context.Context, op func() error) error {
-	select {
-	case turns <- struct{}{}:
-	case <-ctx.Done():
-		return fd.ContextError(ctx)
-	}
-	defer func() { <-turns }()
-	return op()
-}
-
 // await opens e with begin, and returns when somebody is there. It looks each time that somebody opens the FIFO at place, from before begin on, so
 // that whoever comes is seen. It closes place before it waits, and when it fails but with errUnreadable.
-func (e *end) await(ctx context.Context, place int, begin func() error, there func(context.Context, *guest) (bool, error)) error {
+func (e *end) await(ctx context.Context, place int, begin func(*turn) error, there func(context.Context, *guest) (bool, error)) error {
 	g := &guest{wake: make(chan struct{}, 1)}
 	watched := false
-	err := turn(ctx, func() (err error) {
+	err := inTurn(ctx, func(t *turn) (err error) {
 		var mayWatch bool
 		g.lobby, mayWatch = enter()
 		watched = mayWatch && g.lobby.watch(place, g)
 		if g.file, err = sys.Stat(place); err != nil {
 			return err
 		}
-		return begin()
+		return begin(t)
 	})
-	if !errors.Is(err, errUnreadable) {
+	if err != errUnreadable { //nolint:errorlint // a context's cause isn't meant
 		_ = sys.Close(place)
 	}
 	if g.lobby != nil { // it was its turn
@@ -128,12 +113,7 @@ func (e *end) isWritten(_ context.Context, g *guest) (there bool, err error) {
 // retry asks again and again, where the kernel doesn't tell.
 func retry(ctx context.Context, there func() (bool, error)) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		ok := false
-		err := turn(ctx, func() (err error) {
-			ok, err = there()
-			return err
-		})
-		if ok || err != nil {
+		if ok, err := there(); ok || err != nil {
 			return err
 		}
 		if err := sleep(ctx, pause); err != nil {
@@ -155,6 +135,8 @@ type lobby struct {
 	// An instance that tells of opens. Whoever has put a value into lead reads it, for all.
 	notices fd.FD
 	watched bool
+	probed  bool
+	paths   bool // closing what was opened as a mere path tells the same as a reader does
 	lead    chan struct{}
 	buf     []byte // the leader's
 
@@ -168,7 +150,7 @@ type guest struct {
 	file  unix.Stat_t
 	wake  chan struct{}
 	watch int
-	left  atomic.Bool // somebody who could only read has closed the FIFO
+	left  atomic.Bool // somebody who could only read has closed the FIFO; never set where closing a path says the same
 }
 
 // doors guards the coming and going.
@@ -195,6 +177,35 @@ func enter() (l *lobby, watched bool) {
 	}
 	l.guests++
 	return l, l.watched
+}
+
+// probe finds out whether the kernel notifies of the closing of an O_PATH descriptor, as it did before Linux 6.10 and its stable siblings: by trying. A reader who
+// leaves in this instant is taken for that. Nobody else reads the instance yet.
+func (l *lobby) probe(instance, place int) error {
+	wd, err := sys.NotifyOpens(instance, place)
+	if err != nil {
+		return err
+	}
+	l.probed, l.paths = true, true
+	if num, err := sys.OpenPath(sys.AtWorkingDirectory, sys.ProcPath(place), true); err == nil {
+		_ = sys.Close(num)
+		n, err := sys.Read(instance, l.buf)
+		l.paths = err == nil && closesOf(l.buf[:n])
+	}
+	return sys.NotifyForget(instance, wd) // what that tells concerns nobody
+}
+
+func closesOf(events []byte) bool {
+	for {
+		ev, rest, ok := sys.NextNotice(events)
+		if !ok {
+			return false
+		}
+		if ev.Mask&unix.IN_CLOSE_NOWRITE != 0 {
+			return true
+		}
+		events = rest
+	}
 }
 
 // spare says whether there is a spare pipe. At the limit on descriptors there may be none. The caller holds peeking.
@@ -248,6 +259,11 @@ func (l *lobby) watch(place int, g *guest) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.notices.Control(func(instance int) (err error) {
+		if !l.probed {
+			if err := l.probe(instance, place); err != nil {
+				return err
+			}
+		}
 		g.watch, err = sys.NotifyOpens(instance, place)
 		return err
 	})
@@ -315,7 +331,7 @@ func (l *lobby) tell(events []byte) {
 				wake(guests, false)
 			}
 		} else {
-			wake(l.watches[int(ev.Wd)], ev.Mask&unix.IN_CLOSE_NOWRITE != 0)
+			wake(l.watches[int(ev.Wd)], !l.paths && ev.Mask&unix.IN_CLOSE_NOWRITE != 0)
 		}
 	}
 }

@@ -54,14 +54,16 @@ func fail(op, call string, err error) error {
 	if oe, ok := err.(*fildes.OpError); ok {
 		err = oe.Err // of a handle that was an end
 	}
-	var e syscall.Errno
-	_ = errors.As(err, &e)
-	hint := hints[call][e]
-	switch {
-	case e == unix.ENOSYS:
-		err = &fildes.UnsupportedError{Feature: call, Since: since[call], Err: sys.Error(call, e)}
-	case err == e: //nolint:errorlint // it has no name yet
-		err = sys.Error(call, e)
+	e, ok := err.(syscall.Errno)
+	if se, is := err.(*os.SyscallError); is && se.Syscall == call {
+		e, ok = se.Err.(syscall.Errno)
+	}
+	hint := ""
+	if ok {
+		hint = hints[call][e]
+		if err = sys.Error(call, e); e == unix.ENOSYS {
+			err = &fildes.UnsupportedError{Feature: call, Since: since[call], Err: err}
+		}
 	}
 	err = fildes.NewOpError("splice", op, "", err)
 	if oe := err.(*fildes.OpError); oe.Hint == "" {

@@ -34,6 +34,8 @@ var emulatorLacks = map[string]string{
 	"tiocgdev":  "qemu doesn't know it",
 	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
 
+	"xfs": "there is no device to mount",
+
 	"timerfd/set-ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
 }
 
