@@ -310,7 +310,7 @@ func (f *FD) SetDeadline(t time.Time, modes ...Mode) error {
 	return nil
 }
 
-// Kick makes a waiting operation of the direction run again.
+// Kick makes a waiting operation of the direction run again. One that doesn't wait yet will run once more before it does.
 func (f *FD) Kick(m Mode) {
 	s := f.hold()
 	defer f.drop()
@@ -321,6 +321,9 @@ func (f *FD) Kick(m Mode) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := &w.dirs[m]
+	if d.gate.inside.Load() == 0 {
+		return
+	}
 	d.kicked = true
 	_ = w.apply(d)
 }

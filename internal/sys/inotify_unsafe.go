@@ -20,11 +20,10 @@ func NotifyInit() (int, error) {
 	return n, nil
 }
 
-// NotifyOpens watches the file behind a descriptor for being opened, and for being closed by who could only read: inotify_add_watch(2) of its
-// path in /proc.
-func NotifyOpens(instance, fd int) (wd int, err error) {
+// NotifyAdd is inotify_add_watch(2).
+func NotifyAdd(instance int, path string, mask uint32) (wd int, err error) {
 	err = retry(func() (err error) {
-		wd, err = unix.InotifyAddWatch(instance, ProcPath(fd), unix.IN_OPEN|unix.IN_CLOSE_NOWRITE)
+		wd, err = unix.InotifyAddWatch(instance, path, mask)
 		return err
 	})
 	return wd, Named("inotify_add_watch", err)

@@ -18,6 +18,8 @@ func Limit(err error) string {
 		call = se.Syscall
 	}
 	switch {
+	case errors.Is(err, unix.EMFILE) && call == "inotify_init1" && descriptorLeft():
+		return sysctl("fs.inotify.max_user_instances")
 	case errors.Is(err, unix.EMFILE):
 		var l unix.Rlimit
 		if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
@@ -28,10 +30,21 @@ func Limit(err error) string {
 		return sysctl("fs.file-max")
 	case errors.Is(err, unix.ENOSPC) && call == "epoll_ctl":
 		return sysctl("fs.epoll.max_user_watches")
+	case errors.Is(err, unix.ENOSPC) && call == "inotify_add_watch":
+		return sysctl("fs.inotify.max_user_watches")
 	case errors.Is(err, unix.ENOMEM):
 		return "the kernel is out of memory, or the memory cgroup is at its limit"
 	}
 	return ""
+}
+
+// descriptorLeft says whether there is room for one more: some system calls have EMFILE for other limits too.
+func descriptorLeft() bool {
+	n, e := EventFD(0, false)
+	if e == 0 {
+		_ = Close(n)
+	}
+	return e == 0
 }
 
 func sysctl(name string) string {
