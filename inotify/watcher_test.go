@@ -171,16 +171,22 @@ func TestReadersInTurn(t *testing.T) {
 	}
 }
 
-// Overflow is an event, of no watch, and the queue goes on after it.
-func TestOverflow(t *testing.T) {
+// queueLimit is how many events may wait.
+func queueLimit(t testing.TB) int {
 	b, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
 	if err != nil {
 		fdtest.Need(t, "proc", err.Error())
 	}
 	limit, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	check(t, err)
+	return limit
+}
+
+// Overflow is an event, of no watch, and the queue goes on after it.
+func TestOverflow(t *testing.T) {
+	limit := queueLimit(t)
 	w, dir := newWatcher(t), t.TempDir()
-	_, err = w.Add(dir, inotify.Attrib, 0)
+	_, err := w.Add(dir, inotify.Attrib, 0)
 	check(t, err)
 	for _, name := range []string{"a", "b"} {
 		touch(t, filepath.Join(dir, name))

@@ -1,0 +1,285 @@
+//go:build linux
+
+package inotify
+
+import (
+	"maps"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fildes/fildes/internal/sys"
+)
+
+// progress looks into the next directory, or deals with the next event, if there is one.
+func (t *Tree) progress() bool {
+	if len(t.todo) > 0 {
+		t.step()
+		return true
+	}
+	t.sweep()
+	r, size := next(t.rest)
+	if size == 0 {
+		t.rest = nil
+		if !t.moved || len(t.missed)+len(t.doubts) == 0 {
+			return false
+		}
+		t.moved = false
+		t.retry()
+		return true
+	}
+	if r.Mask.Has(MovedFrom) && t.byWatch[r.Watch] != nil {
+		to, found := t.other(r.Cookie, size)
+		if !found && !t.half.alone {
+			if !t.half.waits {
+				t.half = half{waits: true, until: time.Now().Add(t.opts.RenameWithin)}
+			}
+			return false
+		}
+		t.half = half{}
+		ev := r.Event()
+		t.deal(size)
+		t.from(ev, to)
+		return true
+	}
+	_, taken := t.taken[r.Cookie]
+	ev := r.Event()
+	t.deal(size)
+	if taken && r.Mask.Has(MovedTo) {
+		delete(t.taken, ev.Cookie)
+		return true
+	}
+	t.event(ev)
+	return true
+}
+
+// deal takes an event off the queue. What it is about is dealt with afterwards, when windows that end with it are still open.
+func (t *Tree) deal(size int) {
+	t.shut()
+	t.moved = true
+	t.rest = t.rest[size:]
+	t.pos += int64(size)
+}
+
+// other is the other half of a rename whose first half is at the front.
+func (t *Tree) other(cookie uint32, size int) (to Event, found bool) {
+	for b := t.rest[size:]; ; {
+		r, size := next(b)
+		if size == 0 {
+			return Event{}, false
+		}
+		if r.Cookie == cookie && r.Mask.Has(MovedTo) {
+			t.taken[cookie] = struct{}{}
+			return r.Event(), true
+		}
+		b = b[size:]
+	}
+}
+
+// sweep ends the watches that an Overflow has made useless, once it is known which those are.
+func (t *Tree) sweep() {
+	for wd := range t.stale {
+		if t.byWatch[wd] == nil {
+			t.unwatch(wd)
+		}
+	}
+	t.stale = nil
+}
+
+// event deals with an event that isn't a rename's first half.
+func (t *Tree) event(ev Event) {
+	if ev.Mask.Has(Overflow) {
+		t.overflow()
+		return
+	}
+	n := t.byWatch[ev.Watch]
+	switch {
+	case n == nil && !ev.Mask.Has(Ignored): // of a directory that was lost sight of
+		t.unwatch(ev.Watch)
+	case n == nil:
+	case ev.Mask.Has(Ignored):
+		delete(t.byWatch, n.watch)
+		t.forget(n)
+	case ev.Mask.Has(Unmounted):
+		t.report(TreeEvent{Path: n.path(false), Mask: Unmounted | IsDir})
+		parent, name := n.parent, n.name
+		t.forget(n)
+		if parent != nil { // what it was mounted on comes to light
+			t.push(parent, name, false)
+		}
+	case ev.Name == "" && n.parent != nil: // its parent tells too
+	case ev.Name == "":
+		t.report(TreeEvent{Path: n.name, Mask: ev.Mask})
+		if ev.Mask&(DeleteSelf|MoveSelf) != 0 {
+			t.forget(n)
+		}
+	case ev.Mask.Has(Create):
+		t.arrive(n, ev.Name, ev.Mask)
+	case ev.Mask.Has(MovedTo):
+		t.arrive(n, ev.Name, ev.Mask)
+	case ev.Mask.Has(Delete):
+		t.depart(n, ev.Name, ev.Mask)
+	case n.reported(ev.Name) && !t.skips(n, ev.Name, ev.Mask.Has(IsDir)):
+		t.report(TreeEvent{Path: n.entry(ev.Name, false), Mask: ev.Mask})
+	}
+}
+
+// arrive deals with an entry that has come to be, or was renamed from elsewhere.
+func (t *Tree) arrive(n *node, name string, mask Mask) {
+	delete(t.doubts, doubt{n, name})
+	dir := mask.Has(IsDir)
+	if t.skips(n, name, dir) {
+		return
+	}
+	kid := n.kids[name]
+	if kid != nil && kid.watch != 0 && t.stays(kid) { // found already, by a look
+		return
+	}
+	known := n.announced(name, dir)
+	if kid != nil { // what was found has gone again since, of which an event will tell
+		t.lose(kid)
+		known = false
+	}
+	if !known {
+		t.report(TreeEvent{Path: n.entry(name, false), Mask: mask})
+	}
+	n.set(name, entryOf(dir))
+	link := false
+	if !dir && t.opts.FollowLinks {
+		_, link = t.isDir(n.entry(name, true))
+	}
+	if dir || link {
+		t.push(n, name, link)
+	}
+}
+
+// depart deals with an entry that is gone: deleted, or renamed to elsewhere. It returns false if that isn't so.
+func (t *Tree) depart(n *node, name string, mask Mask) bool {
+	delete(t.doubts, doubt{n, name})
+	if t.skips(n, name, mask.Has(IsDir)) {
+		return false
+	}
+	kid := n.kids[name]
+	if kid != nil {
+		if t.stays(kid) { // another one is there again, and was found
+			return false
+		}
+		t.forget(kid)
+	}
+	if kid == nil && n.announced(name, !mask.Has(IsDir)) { // likewise
+		return false
+	}
+	if kid != nil || n.reported(name) {
+		t.report(TreeEvent{Path: n.entry(name, false), Mask: mask})
+	}
+	n.set(name, absent)
+	return true
+}
+
+func movedFrom(dir bool) Mask {
+	if dir {
+		return MovedFrom | IsDir
+	}
+	return MovedFrom
+}
+
+// from deals with a rename. to's Mask is 0 if it led out of the tree.
+func (t *Tree) from(ev, to Event) {
+	old, target := t.byWatch[ev.Watch], t.byWatch[to.Watch]
+	if to.Mask == 0 || target == nil {
+		if t.depart(old, ev.Name, ev.Mask) {
+			t.again(old, ev.Name)
+		}
+		return
+	}
+	dir := ev.Mask.Has(IsDir)
+	if t.skips(old, ev.Name, dir) || t.skips(target, to.Name, dir) {
+		t.depart(old, ev.Name, ev.Mask)
+		t.arrive(target, to.Name, to.Mask)
+		return
+	}
+	kid, replaced := old.kids[ev.Name], target.kids[to.Name]
+	known := kid != nil || old.reported(ev.Name)
+	switch {
+	case kid != nil && kid.link == dir: // an exchange has put it there, and it isn't what this is about
+		known = false
+	case kid != nil:
+		// What is known under the old name may have come there later.
+		is, ok := t.isAt(kid, target.entry(to.Name, true), kid.link)
+		known = is || !ok
+	}
+	found := kid == nil && (replaced != nil && t.stays(replaced) || replaced == nil && target.announced(to.Name, dir)) // by a look, under the new name
+	if !known || found {
+		if t.depart(old, ev.Name, ev.Mask) {
+			t.again(old, ev.Name)
+		}
+		t.arrive(target, to.Name, to.Mask)
+		return
+	}
+	t.report(TreeEvent{Path: target.entry(to.Name, false), From: old.entry(ev.Name, false), Mask: ev.Mask | to.Mask})
+	if replaced != nil && replaced != kid {
+		t.forget(replaced)
+	}
+	switch {
+	case kid != nil:
+		delete(old.kids, ev.Name)
+		kid.parent, kid.name = target, to.Name
+		target.adopt(kid)
+		t.retry()
+	case dir:
+		t.push(target, to.Name, false)
+	}
+	old.set(ev.Name, absent)
+	target.set(to.Name, entryOf(dir))
+	delete(t.doubts, doubt{target, to.Name})
+	t.again(old, ev.Name)
+}
+
+// A doubt is whether there is an entry under a name.
+type doubt struct {
+	node *node
+	name string
+}
+
+// again looks whether there is an entry under a name that was renamed: in an exchange there is, and no later event says so.
+func (t *Tree) again(n *node, name string) {
+	d := doubt{n, name}
+	delete(t.doubts, d)
+	if n.dead {
+		return
+	}
+	num, wd, err := t.watchAt(n.path(true), n.follows())
+	if err != nil {
+		t.doubts[d] = struct{}{}
+		return
+	}
+	defer func() { _ = sys.Close(num) }()
+	if wd != n.watch { // another one has its path by now
+		t.doubts[d] = struct{}{}
+		return
+	}
+	if typ, err := sys.Lookup(num, name, false); err == nil {
+		t.open(n, t.pending(), false)
+		t.find(n, []byte(name), direntType(typ))
+		n.set(name, entryOf(typ == unix.S_IFDIR))
+	}
+}
+
+// overflow begins anew.
+func (t *Tree) overflow() {
+	t.report(TreeEvent{Mask: Overflow})
+	if t.stale == nil {
+		t.stale = make(map[Watch]*node)
+	}
+	maps.Copy(t.stale, t.byWatch)
+	t.byWatch = make(map[Watch]*node)
+	clear(t.taken)
+	clear(t.doubts)
+	t.windows = nil
+	for i, root := range t.roots {
+		fresh := &node{name: root.name, full: root.full}
+		root.dead = true
+		t.roots[i] = fresh
+		t.todo = append(t.todo, fresh)
+	}
+}
