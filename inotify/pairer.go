@@ -4,6 +4,7 @@ package inotify
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -113,10 +114,15 @@ func (p *Pairer) holdUntil(ctx context.Context, until time.Time) (bool, error) {
 		return ok, err
 	}
 	err = p.hold(wait)
-	if err != nil && wait.Err() != nil && ctx.Err() == nil {
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil && errors.Is(err, wait.Err()):
+		return false, fd.ContextError(ctx)
+	case wait.Err() != nil && errors.Is(err, wait.Err()):
 		return false, nil
 	}
-	return err == nil, err
+	return false, err
 }
 
 // Events yields one change after another: see [Watcher.Events].

@@ -298,11 +298,14 @@ func (t *Tree) receive(ctx context.Context) error {
 	wait, cancel := context.WithDeadline(ctx, t.half.until)
 	defer cancel()
 	err := t.w.fd.Await(wait, fd.Read, take)
-	if err != nil && ctx.Err() == nil && wait.Err() != nil {
-		t.half.alone = true
-		return nil
+	if err == nil || wait.Err() == nil || !errors.Is(err, wait.Err()) {
+		return err
 	}
-	return err
+	if ctx.Err() != nil {
+		return fd.ContextError(ctx)
+	}
+	t.half.alone = true
+	return nil
 }
 
 // pending is how many bytes of the queue are still to be dealt with.

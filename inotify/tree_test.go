@@ -184,7 +184,7 @@ func workload(r *rand.Rand, root, outside string, n int) {
 
 // Whatever is done to a tree, at full speed and by several at once: the picture that its events give is the tree.
 func TestTreeRandom(t *testing.T) {
-	for seed := range fdtest.Rounds(200) {
+	for seed := range fdtest.Rounds(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			base := t.TempDir()
 			root, outside := filepath.Join(base, "root"), filepath.Join(base, "outside")

@@ -59,6 +59,13 @@ var Table = []Op{
 	{ID: "PipeFresh64K", Name: "pipe 64 KiB, fresh", Against: "raw", Ours: pipeFresh(64 << 10), Base: rawPipeFresh(64 << 10), Bound: 1.08},
 	{ID: "PipeFresh64K", Name: "pipe 64 KiB, fresh", Against: "os.Pipe", Ours: pipeFresh(64 << 10), Base: filePipe(64 << 10), Bound: 1},
 
+	{ID: "Events1", Name: "Watcher, 1 queued", Against: "raw", Ours: eventsQueued(1), Base: rawEventsQueued(1), Bound: 1.15, Slices: 4},
+	{ID: "Events16", Name: "Watcher, 16 queued", Against: "raw", Ours: eventsQueued(16), Base: rawEventsQueued(16), Bound: 1.15, Slices: 4},
+	{ID: "Events512", Name: "Watcher, 512 queued", Against: "raw", Ours: eventsQueued(512), Base: rawEventsQueued(512), Bound: 1.15, Slices: 4},
+	{ID: "Drain", Name: "Events, 10,000 queued", Against: "fsnotify", Ours: drainOurs, Base: drainFsnotify, Bound: 0.5, Slice: stream, Slices: 2, Allocs: 2 * drained},
+	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "fsnotify", Ours: planting(plantTree), Base: planting(plantFsnotify), Bound: 0.9, Slice: stream, Slices: 1, Allocs: 200_000},
+	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "raw walk", Ours: planting(plantTree), Base: planting(plantRaw), Bound: 1.3, Slice: stream, Slices: 1, Allocs: 200_000},
+
 	{ID: "CopyPipePipe", Name: "Copy pipe to pipe", Against: "io.Copy", Ours: between(pipeLine, pipeLine, ourCopy), Base: between(pipeLine, pipeLine, ioCopy), Bound: 0.77, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "io.Copy", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "C", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, inC("splice")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
