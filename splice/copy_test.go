@@ -242,6 +242,17 @@ func TestCopyUnsent(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var c Copied
 			result := waiting(t, func() (err error) { c, err = Copy(ctx, w, a); return err })
+			for { // it may be waiting for the source still
+				n := 0
+				c, err := r.(syscall.Conn).SyscallConn()
+				check(t, err)
+				check(t, c.Control(func(num uintptr) { n, err = sys.Unread(int(num)) }))
+				check(t, err)
+				if n > 0 {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
 			cancel()
 			wantErr(t, "cancelled", result(), context.Canceled)
 			t.Logf("%d sent, %d unsent", c.Bytes, len(c.Unsent))

@@ -223,13 +223,13 @@ func (e *end) runApart(ctx context.Context, op func(num int) error) error {
 	for {
 		watch, cancel := context.WithTimeout(ctx, closedTime)
 		err := e.awaitApart(watch, op)
-		over := watch.Err() != nil && ctx.Err() == nil
+		over := err != nil && watch.Err() != nil && errors.Is(err, watch.Err())
 		cancel()
-		if !over || !errors.Is(err, context.DeadlineExceeded) {
-			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-				return ended(ctx)
-			}
+		switch {
+		case !over:
 			return err
+		case ctx.Err() != nil:
+			return ended(ctx)
 		}
 		if err := e.lend(func(int) error { return nil }); err != nil {
 			return err

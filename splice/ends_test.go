@@ -162,23 +162,12 @@ func sameBytes(t testing.TB, what string, got, expected []byte) {
 // waiting starts a call, sees that it waits, and returns a function that returns its error.
 func waiting(t testing.TB, call func() error) (result func() error) {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- call() }()
-	select {
-	case err := <-done:
-		t.Fatalf("a call that should wait returned %v", err)
-	case <-time.After(30 * time.Millisecond):
+	c := fdtest.Go(t, call).Parked()
+	time.Sleep(30 * time.Millisecond) // it may have waited for something else first
+	if c.Done() {
+		t.Fatalf("a call that should wait returned %v", c.Err())
 	}
-	return func() error {
-		t.Helper()
-		select {
-		case err := <-done:
-			return err
-		case <-time.After(fdtest.Bound):
-			t.Fatal("the call goes on waiting")
-			return nil
-		}
-	}
+	return c.Err
 }
 
 // idleFor sees that the process comes to rest and stays so: while it waits for nothing but the tests' calls, it takes no more than a hundredth of the time.
