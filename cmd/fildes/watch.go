@@ -3,8 +3,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,29 +39,33 @@ sysctl fs.inotify.max_queued_events allows. With --recursive all that is there
 follows, as Create. "Unwatched" says which directory can't be watched, and why.
 
 Names are escaped for a terminal, and written as they are elsewhere; with -0
-everywhere, and lines end with NUL. With --json a line is an object:
+everywhere, and lines end with NUL. With --format json a line is an object:
 
   time    RFC 3339, when the event was read
   events  names, as above; a rename has MovedFrom and MovedTo
-  path, from    raw_path, raw_from have the bytes, in base64, of what isn't UTF-8
+  path    and from, a rename's old path
+  raw_path, raw_from   the bytes, in base64, of a path that isn't UTF-8
   found   true: found by looking into a directory that is new, or after Overflow
   overflow, error
 
 The exit status is 0 when it was interrupted, 1 when nothing is left to watch or
 something failed, and 2 when the command was called wrongly.`
 
+// formats are the values of --format.
+var formats = []string{"text", "json"}
+
 func newWatch() *cobra.Command {
 	var o watch.Options
-	var events string
-	var asJSON, null bool
+	var events, format string
+	var null bool
 	cmd := &cobra.Command{
 		Use:     "watch PATH...",
 		Short:   "Print what happens to files and directories",
 		Long:    watchLong,
-		Example: "  fildes watch --recursive .\n  fildes watch --events CloseWrite,MovedTo /srv/incoming\n  fildes watch --recursive --json /etc | jq -r .path",
+		Example: "  fildes watch --recursive .\n  fildes watch --events CloseWrite,MovedTo /srv/incoming\n  fildes watch --recursive --format json /etc | jq -r .path",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return fmt.Errorf("which PATH? One at least is to be watched")
+				return errors.New("which PATH? One at least is to be watched")
 			}
 			if events != "" {
 				if err := o.Mask.UnmarshalText([]byte(strings.ReplaceAll(events, ",", "|"))); err != nil {
@@ -69,8 +75,11 @@ func newWatch() *cobra.Command {
 					return fmt.Errorf("--events: %v can't be asked for", o.Mask&^inotify.AllEvents)
 				}
 			}
-			if asJSON && null {
-				return fmt.Errorf("--json and --null exclude each other: JSON has no raw names")
+			switch {
+			case !slices.Contains(formats, format):
+				return fmt.Errorf("unknown value %q of --format: it is one of %s", format, strings.Join(formats, ", "))
+			case format == "json" && null:
+				return errors.New("--format json and --null exclude each other: JSON has no raw names")
 			}
 			return nil
 		},
@@ -80,13 +89,19 @@ func newWatch() *cobra.Command {
 			o.Paths = args
 			p := watch.NewPrinter(cmd.OutOrStdout())
 			_, terminal := terminalWidth(cmd.OutOrStdout())
-			p.JSON, p.NUL, p.Escape = asJSON, null, terminal && !null
+			p.JSON, p.NUL, p.Escape = format == "json", null, terminal && !null
 			note := func(format string, a ...any) error {
 				_, err := fmt.Fprintf(cmd.ErrOrStderr(), "fildes: "+format+"\n", a...)
 				return err
 			}
-			start := time.Now()
-			err := watch.Run(ctx, o, func(how string) error { return note("watching %s; Ctrl-C ends it", how) }, p.Print)
+			var start time.Time
+			err := watch.Run(ctx, o, func(how string) error {
+				start = time.Now()
+				return note("watching %s; Ctrl-C ends it", how)
+			}, p.Print)
+			if start.IsZero() {
+				return err
+			}
 			lost := "none lost"
 			if p.Overflows > 0 {
 				lost = fmt.Sprintf("others lost %d times", p.Overflows)
@@ -94,16 +109,15 @@ func newWatch() *cobra.Command {
 			if p.Failures > 0 {
 				lost += fmt.Sprintf("; %d directories not watched", p.Failures)
 			}
-			if start.IsZero() || err == nil || p.Events > 0 {
-				_ = note("%d events in %v; %s", p.Events, time.Since(start).Round(time.Millisecond), lost)
-			}
+			_ = note("%d events in %v; %s", p.Events, time.Since(start).Round(time.Millisecond), lost)
 			return err
 		}),
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.Recursive, "recursive", "r", false, "watch the directories below too")
 	f.StringVarP(&events, "events", "e", "", "report these `EVENTS` only (default: what changes files)")
-	f.BoolVar(&asJSON, "json", false, "print a JSON object per line")
+	f.StringVar(&format, "format", "text", "print lines as `FORMAT`: text or json")
 	f.BoolVarP(&null, "null", "0", false, "end lines with NUL, and write names as they are")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -21,6 +21,8 @@ var exceptions = []struct {
 		Reason: "the kernel can't start a program of another machine, and doctor starts itself"}},
 	{bigEndian, outcome.Exception{Package: "eventfd", Test: "TestFromFile",
 		Reason: "qemu swaps the bytes of eventfds that it saw being made, and not of their duplicates by F_DUPFD_CLOEXEC"}},
+	{bigEndian, outcome.Exception{Package: "inotify", Test: "TestFromFile",
+		Reason: "qemu swaps the bytes of inotify instances that it saw being made, and not of their duplicates by F_DUPFD_CLOEXEC"}},
 	{bigEndian, outcome.Exception{Package: "timerfd", Test: "TestFromFile",
 		Reason: "qemu swaps the bytes of timerfds that it saw being made, and not of their duplicates by F_DUPFD_CLOEXEC"}},
 }
@@ -33,6 +35,8 @@ var emulatorLacks = map[string]string{
 	"set_ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
 	"tiocgdev":  "qemu doesn't know it",
 	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
+
+	"inotify_setnextwd": "qemu doesn't know the ioctl",
 
 	"xfs": "there is no device to mount",
 
