@@ -160,12 +160,12 @@ type Event struct {
 	Name string
 }
 
-// A Record is an event whose name is in a Batch, and is valid until that is read into again.
+// A Record is an [Event] whose name is in a Batch, and is valid until that is read into again.
 type Record struct {
-	Watch  Watch
-	Mask   Mask
-	Cookie uint32
-	Name   []byte
+	Watch  Watch  // as in an Event
+	Mask   Mask   // as in an Event
+	Cookie uint32 // as in an Event
+	Name   []byte // as in an Event; who changes it changes the Batch
 }
 
 // Event copies the record.

@@ -146,14 +146,16 @@ func inotifyCloseWrite(t *Trial) error {
 	if err != nil {
 		return err
 	}
-	w, err := t.watcher(dir, inotify.Create|inotify.CloseWrite)
+	w, err := t.watcher(dir, inotify.CloseWrite)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "file"), page, 0o600); err != nil {
-		return err
-	}
-	return errors.Join(t.expect(w, inotify.Create, "file"), t.expect(w, inotify.CloseWrite, "file"))
+	return t.Measure(func() error {
+		if err := os.WriteFile(filepath.Join(dir, "file"), page, 0o600); err != nil {
+			return err
+		}
+		return t.expect(w, inotify.CloseWrite, "file")
+	}, nil)
 }
 
 func inotifyRename(t *Trial) error {
@@ -165,15 +167,23 @@ func inotifyRename(t *Trial) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "old"), 0o700), os.Rename(filepath.Join(dir, "old"), filepath.Join(dir, "new"))); err != nil {
+	from, to := "one", "other"
+	if err := os.Mkdir(filepath.Join(dir, from), 0o700); err != nil {
 		return err
 	}
+	p := inotify.NewPairer(w, time.Second)
 	t.Step("read both halves")
-	c, err := inotify.NewPairer(w, time.Second).Read(t.ctx)
-	if err == nil && (!c.Renamed() || c.Name != "old" || c.To.Name != "new") {
-		err = fmt.Errorf("the change is %+v", c)
-	}
-	return err
+	return t.Measure(func() error {
+		if err := os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)); err != nil {
+			return err
+		}
+		c, err := p.Read(t.ctx)
+		if err == nil && (!c.Renamed() || c.Name != from || c.To.Name != to) {
+			err = fmt.Errorf("the change is %+v", c)
+		}
+		from, to = to, from
+		return err
+	}, nil)
 }
 
 func inotifyDescriptor(t *Trial) error {
@@ -190,14 +200,16 @@ func inotifyDescriptor(t *Trial) error {
 		return err
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	if _, err := w.AddFile(f, inotify.Delete, inotify.MaskAdd); err != nil {
-		return err
-	}
-	file := filepath.Join(dir, "file")
-	if err := errors.Join(os.Mkdir(file, 0o700), os.Remove(file)); err != nil {
-		return err
-	}
-	return errors.Join(t.expect(w, inotify.Create|inotify.IsDir, "file"), t.expect(w, inotify.Delete|inotify.IsDir, "file"))
+	return t.Measure(func() error {
+		if _, err := w.AddFile(f, inotify.Delete, inotify.MaskAdd); err != nil {
+			return err
+		}
+		file := filepath.Join(dir, "file")
+		if err := errors.Join(os.Mkdir(file, 0o700), os.Remove(file)); err != nil {
+			return err
+		}
+		return errors.Join(t.expect(w, inotify.Create|inotify.IsDir, "file"), t.expect(w, inotify.Delete|inotify.IsDir, "file"))
+	}, nil)
 }
 
 func inotifyMaskCreate(t *Trial) error {
@@ -209,8 +221,10 @@ func inotifyMaskCreate(t *Trial) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Add(dir, inotify.Create, inotify.MaskCreate)
-	return refused("the second watch", err, syscall.EEXIST)
+	return t.Measure(func() error {
+		_, err := w.Add(dir, inotify.Create, inotify.MaskCreate)
+		return refused("the second watch", err, syscall.EEXIST)
+	}, nil)
 }
 
 func inotifyTree(t *Trial) error {
@@ -218,7 +232,8 @@ func inotifyTree(t *Trial) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "a", "b"), 0o700); err != nil {
+	from, to := filepath.Join(dir, "one"), filepath.Join(dir, "other")
+	if err := os.MkdirAll(filepath.Join(from, "below"), 0o700); err != nil {
 		return err
 	}
 	tree, err := inotify.NewTree(&inotify.TreeOptions{Mask: inotify.Create | inotify.Moved})
@@ -229,19 +244,22 @@ func inotifyTree(t *Trial) error {
 	if err := tree.Add(t.ctx, dir); err != nil {
 		return err
 	}
-	err = errors.Join(os.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "c")), os.Mkdir(filepath.Join(dir, "c", "b", "new"), 0o700))
-	if err != nil {
-		return err
-	}
-	t.Step("read what happened in the renamed directory")
-	for _, path := range []string{filepath.Join(dir, "c"), filepath.Join(dir, "c", "b", "new")} {
-		ev, err := tree.Read(t.ctx)
-		if err != nil {
+	return t.Measure(func() error {
+		made := filepath.Join(to, "below", "made")
+		if err := errors.Join(os.Rename(from, to), os.Mkdir(made, 0o700)); err != nil {
 			return err
 		}
-		if ev.Path != path {
-			return fmt.Errorf("the event is %+v, not of %s", ev, path)
+		t.Step("read what happened in the renamed directory")
+		for _, path := range []string{to, made} {
+			ev, err := tree.Read(t.ctx)
+			if err != nil {
+				return err
+			}
+			if ev.Path != path {
+				return fmt.Errorf("the event is %+v, not of %s", ev, path)
+			}
 		}
-	}
-	return nil
+		from, to = to, from
+		return os.Remove(made)
+	}, nil)
 }
