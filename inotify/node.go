@@ -286,7 +286,7 @@ func (t *Tree) skips(n *node, name string, dir bool) bool {
 
 // report hands an event out if it was asked for. What is found after an Overflow is, since all else was lost with it.
 func (t *Tree) report(ev TreeEvent) {
-	if ev.Mask&t.opts.Mask != 0 || ev.Mask&(Overflow|Unmounted) != 0 || ev.Found && t.stale != nil {
+	if ev.Mask&t.opts.Mask != 0 || ev.Mask&(Overflow|Unmounted|DeleteSelf|MoveSelf) != 0 || ev.Found && t.stale != nil {
 		t.out = append(t.out, ev)
 	}
 }

@@ -37,7 +37,7 @@ func (e TreeEvent) IsDir() bool { return e.Mask.Has(IsDir) }
 // TreeOptions are the options of [NewTree]; nil means the zero value.
 type TreeOptions struct {
 	// Mask is what is reported, of entries and of the roots themselves; 0 means what changes entries: Create, Delete, Modify, CloseWrite, Attrib and Moved. Who wants to know of files that were
-	// written needs Create too: of what is found no other event tells.
+	// written needs Create too: of what is found no other event tells. Overflow, Unmounted, and that a root is gone (DeleteSelf, MoveSelf) is always reported.
 	Mask Mask
 	// Skip says of an entry that it isn't reported, and if it is a directory, that nothing below it is watched. It must answer the same each time, quickly, and not use the Tree.
 	Skip func(path string, dir bool) bool
@@ -64,7 +64,8 @@ const defaultTreeMask = Create | Delete | Modify | CloseWrite | Attrib | Moved
 // now. Who keeps a picture of the tree from its events (adding what is created or moved to, removing what is deleted or moved away with all below, moving what is renamed with all below,
 // forgetting everything on Overflow) has the tree as it is, once all events are read.
 //
-// After an Overflow all that is there follows as Found, whatever Mask asks for.
+// After an Overflow all that is there follows as Found, whatever Mask asks for. Unmounted says that a file system is gone with all below its path; what it was mounted on
+// follows as Found. What is mounted on a directory that is watched already isn't seen. A root that is deleted or renamed is watched no more.
 //
 // All methods may be called by several goroutines at once; of several that read, one gets each event. The zero Tree and a nil *Tree refuse every operation with [os.ErrInvalid], a closed
 // one with [os.ErrClosed]. /proc must be mounted.
@@ -290,14 +291,14 @@ func (t *Tree) receive(ctx context.Context) error {
 		return nil
 	}
 	if !t.half.waits {
-		return t.w.fd.Await(ctx, fd.Read, take)
+		return t.w.fd.Stream(ctx, fd.Read, take)
 	}
 	if err := t.w.fd.Control(take); err != fd.Again {
 		return err
 	}
 	wait, cancel := context.WithDeadline(ctx, t.half.until)
 	defer cancel()
-	err := t.w.fd.Await(wait, fd.Read, take)
+	err := t.w.fd.Stream(wait, fd.Read, take)
 	if err == nil || wait.Err() == nil || !errors.Is(err, wait.Err()) {
 		return err
 	}

@@ -158,14 +158,10 @@ func (w *Watcher) Read(ctx context.Context) (Event, error) {
 }
 
 func (w *Watcher) read(ctx context.Context) (ev Event, err error) {
-	more := false
-	err = w.engine().Await(ctx, fd.Read, func(num int) (err error) {
-		ev, more, err = w.one(num)
+	err = w.engine().Stream(ctx, fd.Read, func(num int) (err error) {
+		ev, _, err = w.one(num)
 		return err
 	})
-	if more {
-		w.fd.Kick(fd.Read) // the kernel has nothing left that would wake whoever else waits
-	}
 	return ev, err
 }
 
@@ -180,7 +176,7 @@ func (w *Watcher) tryRead() (ev Event, ok bool, err error) {
 		return ev, false, nil
 	}
 	if more {
-		w.fd.Kick(fd.Read)
+		w.fd.Kick(fd.Read) // the kernel has nothing left that would wake whoever waits
 	}
 	return ev, err == nil, err
 }
@@ -203,6 +199,19 @@ func (w *Watcher) one(num int) (ev Event, more bool, err error) {
 //
 // It is otherwise as [Watcher.Read].
 func (w *Watcher) ReadBatch(ctx context.Context, b *Batch) (int, error) {
+	if w != nil && ctx != nil && ctx.Err() == nil && b != nil && len(b.rest) == 0 && len(b.buf) > 0 && w.fd.Enter(fd.Read) {
+		w.mu.Lock()
+		got, e := uintptr(0), syscall.EAGAIN
+		if len(w.ahead.rest) == 0 {
+			got, e = sys.ReadOnce(w.fd.Num(), b.buf) // in this frame: to return from others costs as much as all else here
+		}
+		w.mu.Unlock()
+		if w.fd.Leave(fd.Read); e == 0 {
+			if n, ok := b.keep(int(got)); ok {
+				return n, nil
+			}
+		}
+	}
 	n, err := w.readBatch(ctx, b)
 	if err != nil {
 		err = fail("read", "", err)
@@ -214,7 +223,7 @@ func (w *Watcher) readBatch(ctx context.Context, b *Batch) (n int, err error) {
 	if b == nil {
 		return 0, errNoBatch
 	}
-	err = w.engine().Await(ctx, fd.Read, func(num int) (err error) {
+	err = w.engine().Stream(ctx, fd.Read, func(num int) (err error) {
 		n, err = w.take(num, b)
 		return err
 	})
@@ -272,13 +281,22 @@ func (b *Batch) fill(num int) (int, error) {
 		case e != 0:
 			return 0, e
 		}
-		n, whole := count(b.buf[:got])
-		if !whole || n == 0 {
+		n, ok := b.keep(int(got))
+		if !ok {
 			return 0, io.ErrUnexpectedEOF
 		}
-		b.rest = b.buf[:got]
 		return n, nil
 	}
+}
+
+// keep takes over the events that were read, unless they aren't whole.
+func (b *Batch) keep(size int) (n int, ok bool) {
+	n, whole := count(b.buf[:size])
+	if !whole || n == 0 {
+		return 0, false
+	}
+	b.rest = b.buf[:size]
+	return n, true
 }
 
 // Events waits as Read does and yields one event after another, until the loop is left or something fails; the error is yielded once, last. No lock is held meanwhile. What was read ahead
