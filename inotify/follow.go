@@ -161,7 +161,7 @@ func (t *Tree) depart(n *node, name string, mask Mask) bool {
 	}
 	kid := n.kids[name]
 	if kid != nil {
-		if t.stays(kid) { // another one is there again, and was found
+		if kid.link == mask.Has(IsDir) || t.stays(kid) { // another one is there again: it was found, or an exchange has put it there
 			return false
 		}
 		t.forget(kid)

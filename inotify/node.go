@@ -204,6 +204,10 @@ func (t *Tree) look(n *node) error {
 		// It was moved here, of which an event will tell that means nothing any more.
 		delete(t.byWatch, wd) // it's n's now
 		t.lose(other)
+		if n.dead { // it was below that
+			t.unwatch(wd)
+			return nil
+		}
 	}
 	n.watch, n.id = wd, own
 	t.byWatch[wd] = n
