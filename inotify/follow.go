@@ -20,13 +20,18 @@ func (t *Tree) progress() bool {
 	t.sweep()
 	r, size := next(t.rest)
 	if size == 0 {
-		t.rest = nil
-		if !t.moved || len(t.missed)+len(t.doubts) == 0 {
+		t.rest, t.half = nil, half{}
+		t.shut()
+		switch {
+		case len(t.missed)+len(t.doubts) == 0:
 			return false
+		case t.moved:
+			t.moved = false
+			t.retry()
+			return true
 		}
-		t.moved = false
-		t.retry()
-		return true
+		t.uproot()
+		return false
 	}
 	if r.Mask.Has(MovedFrom) && t.byWatch[r.Watch] != nil {
 		to, found := t.other(r.Cookie, size)
@@ -42,6 +47,7 @@ func (t *Tree) progress() bool {
 		t.from(ev, to)
 		return true
 	}
+	t.half = half{}
 	_, taken := t.taken[r.Cookie]
 	ev := r.Event()
 	t.deal(size)
@@ -108,6 +114,7 @@ func (t *Tree) event(ev Event) {
 			t.push(parent, name, false)
 		}
 	case ev.Name == "" && n.parent != nil: // its parent tells too
+	case ev.Mask.Has(MoveSelf) && t.at(n, n.full, true) == here: // before it was added, under this name
 	case ev.Name == "":
 		t.report(TreeEvent{Path: n.name, Mask: ev.Mask})
 		if ev.Mask&(DeleteSelf|MoveSelf) != 0 {
@@ -146,7 +153,7 @@ func (t *Tree) arrive(n *node, name string, mask Mask) {
 	n.set(name, entryOf(dir))
 	link := false
 	if !dir && t.opts.FollowLinks {
-		_, link = t.isDir(n.entry(name, true))
+		_, link = t.isDir(sys.AtWorkingDirectory, n.entry(name, true))
 	}
 	if dir || link {
 		t.push(n, name, link)
@@ -205,8 +212,7 @@ func (t *Tree) from(ev, to Event) {
 		known = false
 	case kid != nil:
 		// What is known under the old name may have come there later.
-		is, ok := t.isAt(kid, target.entry(to.Name, true), kid.link)
-		known = is || !ok
+		known = t.at(kid, target.entry(to.Name, true), kid.link) != another
 	}
 	found := kid == nil && (replaced != nil && t.stays(replaced) || replaced == nil && target.announced(to.Name, dir)) // by a look, under the new name
 	if !known || found {
@@ -248,20 +254,28 @@ func (t *Tree) again(n *node, name string) {
 	if n.dead {
 		return
 	}
-	num, wd, err := t.watchAt(n.path(true), n.follows())
+	num, err := sys.OpenDirectoryPath(n.path(true), n.follows())
 	if err != nil {
 		t.doubts[d] = struct{}{}
 		return
 	}
 	defer func() { _ = sys.Close(num) }()
-	if wd != n.watch { // another one has its path by now
+	if own, _, err := sys.Identities(num); err != nil || own != n.id { // another one has its path by now
 		t.doubts[d] = struct{}{}
 		return
 	}
 	if typ, err := sys.Lookup(num, name, false); err == nil {
 		t.open(n, t.pending(), false)
-		t.find(n, []byte(name), direntType(typ))
+		t.find(n, num, []byte(name), direntType(typ))
 		n.set(name, entryOf(typ == unix.S_IFDIR))
+	}
+}
+
+// bury takes a directory and all below it out of the tree, without more.
+func (n *node) bury() {
+	n.dead = true
+	for _, kid := range n.kids {
+		kid.bury()
 	}
 }
 
@@ -275,10 +289,10 @@ func (t *Tree) overflow() {
 	t.byWatch = make(map[Watch]*node)
 	clear(t.taken)
 	clear(t.doubts)
-	t.windows = nil
+	t.windows, t.missed = nil, nil
 	for i, root := range t.roots {
 		fresh := &node{name: root.name, full: root.full}
-		root.dead = true
+		root.bury()
 		t.roots[i] = fresh
 		t.todo = append(t.todo, fresh)
 	}

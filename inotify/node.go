@@ -115,13 +115,22 @@ func (t *Tree) step() {
 func (t *Tree) unwatched(n *node, err error) {
 	switch {
 	case n.dead:
-	case err == errMoved || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP):
+	case gone(err) && n.parent == nil:
+		t.lose(n)
+	case gone(err):
 		t.missed = append(t.missed, n)
 	default:
 		t.out = append(t.out, TreeEvent{Path: n.path(false), Err: fail("add", n.path(false), err)})
 		t.forget(n)
 	}
 }
+
+// gone says that what is looked for isn't at its path.
+func gone(err error) bool {
+	return err == errMoved || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
+}
+
+var errMoved = errors.New("it has been moved")
 
 // retry looks again for directories that weren't where they were thought to be.
 func (t *Tree) retry() {
@@ -136,52 +145,71 @@ func (t *Tree) retry() {
 	}
 }
 
-var errMoved = errors.New("it has been moved")
-
-// watchAt opens the directory at a path and watches what was opened.
-func (t *Tree) watchAt(path string, follow bool) (num int, wd Watch, err error) {
-	num, err = sys.OpenDirectory(path, follow)
-	if err != nil {
-		return -1, None, err
+// uproot gives up the roots whose paths lead elsewhere, because a directory above was renamed: of that there is no event.
+func (t *Tree) uproot() {
+	for _, n := range slices.Clone(t.roots) {
+		if n.watch != 0 && t.at(n, n.full, true) != here {
+			t.lose(n)
+		}
 	}
+}
+
+// A place is what is at a path.
+type place int
+
+const (
+	unknown place = iota // the kernel doesn't say
+	nothing
+	another // directory
+	here
+)
+
+// at says whether n is at a path now.
+func (t *Tree) at(n *node, path string, follow bool) place {
+	num, err := sys.OpenDirectoryPath(path, follow)
+	switch {
+	case err != nil && gone(err):
+		return nothing
+	case err != nil:
+		return unknown
+	}
+	defer func() { _ = sys.Close(num) }()
+	own, _, err := sys.Identities(num)
+	switch {
+	case err != nil:
+		return unknown
+	case n.watch != 0 && own == n.id: // which nobody else has while it is watched
+		return here
+	}
+	return another
+}
+
+// stays says whether n is still where it is thought to be; where the kernel doesn't say, it does.
+func (t *Tree) stays(n *node) bool {
+	p := t.at(n, n.path(true), n.follows())
+	return p == here || p == unknown && n.watch != 0
+}
+
+// follows says whether a symbolic link at the path's end is the way to n.
+func (n *node) follows() bool { return n.parent == nil || n.link }
+
+// watch watches a directory that is open.
+func (t *Tree) watch(num int) (wd Watch, err error) {
 	mask := t.opts.Mask | Create | Delete | Moved | DeleteSelf | MoveSelf
 	err = t.w.fd.Control(func(instance int) error {
 		got, err := sys.NotifyAdd(instance, sys.ProcPath(num), uint32(mask)|uint32(OnlyDir))
 		wd = Watch(got)
 		return err
 	})
-	if err != nil {
-		_ = sys.Close(num)
-		return -1, None, err
-	}
-	return num, wd, nil
+	return wd, err
 }
-
-// isAt says whether n is the directory that is at a path now. If there is one, ok is true.
-func (t *Tree) isAt(n *node, path string, follow bool) (is, ok bool) {
-	num, wd, err := t.watchAt(path, follow)
-	if err != nil {
-		return false, false
-	}
-	_ = sys.Close(num)
-	return n != nil && wd == n.watch, true
-}
-
-// stays says whether n is still where it is thought to be.
-func (t *Tree) stays(n *node) bool {
-	is, _ := t.isAt(n, n.path(true), n.follows())
-	return is
-}
-
-// follows says whether a symbolic link at the path's end is the way to n.
-func (n *node) follows() bool { return n.parent == nil || n.link }
 
 // look watches a directory, and then finds its entries.
 func (t *Tree) look(n *node) error {
 	if n.dead {
 		return nil
 	}
-	num, wd, err := t.watchAt(n.path(true), n.follows())
+	num, err := sys.OpenDirectory(n.path(true), n.follows())
 	if err != nil {
 		return err
 	}
@@ -192,6 +220,10 @@ func (t *Tree) look(n *node) error {
 	}
 	if !n.follows() && parent != n.parent.id { // there are two of this path, now and then
 		return errMoved
+	}
+	wd, err := t.watch(num)
+	if err != nil {
+		return err
 	}
 	if other := t.byWatch[wd]; other != nil && other != n {
 		if t.stays(other) { // a link, or a mount, is a second way to it
@@ -227,10 +259,14 @@ func (t *Tree) look(n *node) error {
 				break
 			}
 			b = rest
-			t.find(n, name, typ)
+			t.find(n, num, name, typ)
 		}
 	}
-	if waiting := t.pending(); waiting > 0 {
+	waiting := t.pending()
+	if waiting > manyBytes { // or the queue would overflow while there is much to look at
+		_ = t.w.fd.Control(t.drain)
+	}
+	if waiting > 0 {
 		t.open(n, waiting, true)
 		for name := range bytes.SplitSeq(t.found, []byte{0}) {
 			if len(name) > 0 {
@@ -241,18 +277,24 @@ func (t *Tree) look(n *node) error {
 	return nil
 }
 
-// find deals with an entry that was found.
-func (t *Tree) find(n *node, name []byte, typ byte) {
+// manyBytes of events may be waiting, of what is usually 512 KiB.
+const manyBytes = 64 << 10
+
+// find deals with an entry of n, which is open as num, that was found.
+func (t *Tree) find(n *node, num int, name []byte, typ byte) {
 	dir, link := typ == unix.DT_DIR, false
 	if typ == unix.DT_UNKNOWN || typ == unix.DT_LNK && t.opts.FollowLinks {
-		dir, link = t.isDir(n.entry(string(name), true))
+		dir, link = t.isDir(num, string(name))
+	}
+	if n.kids[string(name)] != nil { // a directory that is renamed meanwhile may be there twice
+		return
 	}
 	t.found = append(append(append(t.found, byte(entryOf(dir && !link))), name...), 0)
 	if !dir && t.quiet {
 		return
 	}
 	entry := string(name)
-	if t.skips(n, entry, dir) {
+	if t.skips(n, entry, dir && !link) {
 		return
 	}
 	if !t.quiet {
@@ -273,12 +315,12 @@ func created(dir bool) Mask {
 	return Create
 }
 
-// isDir says whether there is a directory at a path, perhaps behind a link that is to be followed.
-func (t *Tree) isDir(path string) (dir, link bool) {
-	typ, err := sys.Lookup(sys.AtWorkingDirectory, path, false)
+// isDir says whether an entry is a directory, perhaps behind a link that is to be followed.
+func (t *Tree) isDir(num int, name string) (dir, link bool) {
+	typ, err := sys.Lookup(num, name, false)
 	if err == nil && typ == unix.S_IFLNK && t.opts.FollowLinks {
 		link = true
-		typ, err = sys.Lookup(sys.AtWorkingDirectory, path, true)
+		typ, err = sys.Lookup(num, name, true)
 	}
 	dir = err == nil && typ == unix.S_IFDIR
 	return dir, link && dir
@@ -290,6 +332,9 @@ func (t *Tree) skips(n *node, name string, dir bool) bool {
 
 // report hands an event out if it was asked for. What is found after an Overflow is, since all else was lost with it.
 func (t *Tree) report(ev TreeEvent) {
+	if ev.Mask.Has(IsDir) && ev.Mask&^(Access|Open|Close|IsDir) == 0 { // it may be us
+		return
+	}
 	if ev.Mask&t.opts.Mask != 0 || ev.Mask&(Overflow|Unmounted|DeleteSelf|MoveSelf) != 0 || ev.Found && t.stale != nil {
 		t.out = append(t.out, ev)
 	}
@@ -368,7 +413,7 @@ func (t *Tree) unwatch(wd Watch) {
 func (t *Tree) lose(n *node) {
 	switch {
 	case n.parent == nil:
-		t.report(TreeEvent{Path: n.name, Mask: MoveSelf | IsDir})
+		t.report(TreeEvent{Path: n.name, Mask: MoveSelf})
 	case n.parent.reported(n.name):
 		t.report(TreeEvent{Path: n.path(false), Mask: movedFrom(!n.link)})
 	}

@@ -7,7 +7,8 @@ import (
 	"errors"
 	"iter"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 // A TreeEvent says what happened to an entry of a tree.
 type TreeEvent struct {
-	// Path is the root as it was given to Add, and the names that lead from there.
+	// Path is the root, as it was given to Add, and the names that lead from there.
 	Path string
 	// Mask is what happened. A rename within the trees is one event, with MovedFrom and MovedTo. MovedFrom alone is an entry that has left the trees with all below it,
 	// MovedTo alone one that has come from elsewhere.
@@ -26,8 +27,8 @@ type TreeEvent struct {
 	From string
 	// Found says of a Create that the entry was found by looking: in a directory that is new to the tree, or after an Overflow.
 	Found bool
-	// Err is set in an event without Mask: the directory can't be watched, and nothing below it is reported. It may have no permission to be read, or be below the
-	// limit fs.inotify.max_user_watches.
+	// Err is set in an event without Mask: the directory can't be watched, or not be read to its end, and what is below it isn't reported, for good. It may have no permission to be
+	// read, or there are too many (fs.inotify.max_user_watches, RLIMIT_NOFILE).
 	Err error
 }
 
@@ -39,7 +40,7 @@ type TreeOptions struct {
 	// Mask is what is reported, of entries and of the roots themselves; 0 means what changes entries: Create, Delete, Modify, CloseWrite, Attrib and Moved. Who wants to know of files that were
 	// written needs Create too: of what is found no other event tells. Overflow, Unmounted, and that a root is gone (DeleteSelf, MoveSelf) is always reported.
 	Mask Mask
-	// Skip says of an entry that it isn't reported, and if it is a directory, that nothing below it is watched. It must answer the same each time, quickly, and not use the Tree.
+	// Skip says of an entry that it isn't reported, and if it is a directory, that nothing below it is watched. A symbolic link is no directory. It must answer the same each time, quickly, and not use the Tree.
 	Skip func(path string, dir bool) bool
 	// Existing reports what is there when a root is added, as Found.
 	Existing bool
@@ -65,7 +66,10 @@ const defaultTreeMask = Create | Delete | Modify | CloseWrite | Attrib | Moved
 // forgetting everything on Overflow) has the tree as it is, once all events are read.
 //
 // After an Overflow all that is there follows as Found, whatever Mask asks for. Unmounted says that a file system is gone with all below its path; what it was mounted on
-// follows as Found. What is mounted on a directory that is watched already isn't seen. A root that is deleted or renamed is watched no more.
+// follows as Found. What is mounted on a directory that is watched already isn't seen. A root that is deleted or renamed
+// is watched no more; of one whose path has changed further up that is noticed, and reported as MoveSelf, only when something new below it isn't found under its path.
+//
+// A Tree opens directories itself: of directories Access, Open and Close aren't reported.
 //
 // All methods may be called by several goroutines at once; of several that read, one gets each event. The zero Tree and a nil *Tree refuse every operation with [os.ErrInvalid], a closed
 // one with [os.ErrClosed]. /proc must be mounted.
@@ -136,16 +140,19 @@ func (t *Tree) add(ctx context.Context, path string) error {
 		return err
 	}
 	defer t.leave()
-	full, err := filepath.Abs(path)
+	full, err := absolute(path)
 	if err != nil {
 		return err
 	}
 	for len(t.todo) > 0 { // of earlier roots, which are reported
+		if ctx.Err() != nil {
+			return fd.ContextError(ctx)
+		}
 		t.step()
 	}
-	n := &node{name: filepath.Clean(path), full: full}
+	n := &node{name: path, full: full}
 	t.roots = append(t.roots, n)
-	shown := len(t.out)
+	defer t.w.fd.Kick(fd.Read) // who waits for events, for what was found
 	t.quiet = !t.opts.Existing
 	defer func() { t.quiet = false }()
 	for t.todo = append(t.todo, n); err == nil && len(t.todo) > 0; {
@@ -161,11 +168,27 @@ func (t *Tree) add(ctx context.Context, path string) error {
 		err = nil
 	}
 	if err != nil {
-		t.todo = t.todo[:0]
-		t.out = t.out[:shown]
+		t.todo = nil
+		t.unreport(n)
 		t.forget(n)
 	}
 	return err
+}
+
+// absolute is a path that doesn't depend on the working directory. It isn't made shorter, because of links.
+func absolute(path string) (string, error) {
+	if path == "" || path[0] == '/' {
+		return path, nil
+	}
+	dir, err := os.Getwd()
+	return dir + "/" + path, err
+}
+
+// unreport drops what would be handed out of a root.
+func (t *Tree) unreport(n *node) {
+	t.out = slices.DeleteFunc(t.out, func(ev TreeEvent) bool {
+		return ev.Path == n.name || strings.HasPrefix(ev.Path, n.entry("", false))
+	})
 }
 
 // Remove ends the watching of a directory that was added, with the same path. What is waiting isn't reported any more.
@@ -177,7 +200,8 @@ func (t *Tree) remove(path string) error {
 	}
 	defer t.leave()
 	for _, n := range t.roots {
-		if n.name == filepath.Clean(path) {
+		if n.name == path {
+			t.unreport(n)
 			t.forget(n)
 			return nil
 		}
@@ -234,24 +258,29 @@ func (t *Tree) read(ctx context.Context, dst []TreeEvent) (int, error) {
 	}
 	defer func() { <-t.reading }()
 	for {
-		if err := t.enter(ctx); err != nil {
-			return 0, err
-		}
-		for len(t.out) < enough && t.progress() {
-		}
-		n := copy(dst, t.out)
-		clear(t.out[:n])
-		if t.out = t.out[n:]; len(t.out) == 0 {
-			t.out = nil
-		}
-		t.leave()
-		if n > 0 {
-			return n, nil
+		if n, err := t.hand(ctx, dst); n > 0 || err != nil {
+			return n, err
 		}
 		if err := t.receive(ctx); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// hand makes events and hands out what fits.
+func (t *Tree) hand(ctx context.Context, dst []TreeEvent) (int, error) {
+	if err := t.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer t.leave()
+	for len(t.out) < enough && t.progress() {
+	}
+	n := copy(dst, t.out)
+	clear(t.out[:n])
+	if t.out = t.out[n:]; len(t.out) == 0 {
+		t.out = nil
+	}
+	return n, nil
 }
 
 // enough is how many events are made at a time.
@@ -281,19 +310,22 @@ func (t *Tree) leave() { <-t.lock }
 // receive adds what is in the queue to rest, and waits for it: for ever, or as long as a half may be alone.
 func (t *Tree) receive(ctx context.Context) error {
 	take := func(num int) error {
-		t.lock <- struct{}{}
-		defer t.leave()
-		if _, err := t.w.take(num, &t.batch); err != nil {
-			return err
+		select {
+		case t.lock <- struct{}{}:
+		case <-ctx.Done():
+			return fd.ContextError(ctx)
 		}
-		t.rest = append(t.rest, t.batch.rest...)
-		t.batch.rest = nil
-		return nil
+		defer t.leave()
+		if len(t.out)+len(t.todo) > 0 { // by an Add
+			return nil
+		}
+		return t.drain(num)
 	}
 	if !t.half.waits {
 		return t.w.fd.Stream(ctx, fd.Read, take)
 	}
 	if err := t.w.fd.Control(take); err != fd.Again {
+		t.half.alone = time.Now().After(t.half.until)
 		return err
 	}
 	wait, cancel := context.WithDeadline(ctx, t.half.until)
@@ -306,6 +338,16 @@ func (t *Tree) receive(ctx context.Context) error {
 		return fd.ContextError(ctx)
 	}
 	t.half.alone = true
+	return nil
+}
+
+// drain takes what is in the queue.
+func (t *Tree) drain(num int) error {
+	if _, err := t.w.take(num, &t.batch); err != nil {
+		return err
+	}
+	t.rest = append(t.rest, t.batch.rest...)
+	t.batch.rest = nil
 	return nil
 }
 

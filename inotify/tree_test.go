@@ -364,7 +364,7 @@ func TestTreeRoots(t *testing.T) {
 	check(t, os.Rename(base+"/a/sub", base+"/b/sub"))
 	wantEvents(t, tree, base, "Create /a/sub/x", "MovedFrom|MovedTo|IsDir /b/sub from /a/sub")
 	check(t, os.Rename(base+"/b", base+"/c"))
-	wantEvents(t, tree, base, "MoveSelf /b")
+	wantEvents(t, tree, base, "MoveSelf /b/")
 	check(t, os.RemoveAll(base+"/a"))
 	wantEvents(t, tree, base, "DeleteSelf /a")
 	if n := tree.Len(); n != 0 {
@@ -490,4 +490,118 @@ func TestTreeMisuse(t *testing.T) {
 	wantIs(t, b.Err(), os.ErrClosed)
 	wantIs(t, tree.Close(), os.ErrClosed)
 	wantIs(t, tree.Add(t.Context(), "."), os.ErrClosed)
+}
+
+// A root whose path has changed further up is given up, and not silently.
+func TestTreeAboveRoot(t *testing.T) {
+	base := t.TempDir()
+	check(t, os.MkdirAll(base+"/x/root", 0o700))
+	tree := newTree(t, structure)
+	check(t, tree.Add(t.Context(), base+"/x/root"))
+	check(t, errors.Join(os.Rename(base+"/x", base+"/y"), os.Mkdir(base+"/y/root/new", 0o700)))
+	wantEvents(t, tree, base, "Create|IsDir /x/root/new", "MoveSelf /x/root")
+	if n := tree.Len(); n != 0 {
+		t.Error(n)
+	}
+}
+
+// What happened to a directory before it was added as a root doesn't end it.
+func TestTreeAddedAgain(t *testing.T) {
+	base := t.TempDir()
+	check(t, os.Mkdir(base+"/a", 0o700))
+	tree := newTree(t, structure)
+	check(t, tree.Add(t.Context(), base+"/a"))
+	check(t, os.Rename(base+"/a", base+"/b"))
+	check(t, tree.Add(t.Context(), base+"/b"))
+	touch(t, base+"/b/x")
+	wantEvents(t, tree, base, "MoveSelf /a", "Create /b/x")
+}
+
+// A Read that waits gets what an Add has found.
+func TestTreeAddWakes(t *testing.T) {
+	base := t.TempDir()
+	touch(t, base+"/file")
+	tree := newTree(t, &inotify.TreeOptions{Existing: true})
+	var got inotify.TreeEvent
+	c := fdtest.Go(t, func() (err error) { got, err = tree.Read(bounded(t)); return err }).Parked()
+	check(t, tree.Add(t.Context(), base))
+	check(t, c.Err())
+	if got.Path != base+"/file" || !got.Found {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTreeOverflowWithoutRoot(t *testing.T) {
+	base := t.TempDir()
+	check(t, os.Mkdir(base+"/root", 0o700))
+	tree := newTree(t, &inotify.TreeOptions{Mask: inotify.Attrib})
+	check(t, tree.Add(t.Context(), base+"/root"))
+	files := []string{base + "/root/x", base + "/root/y"}
+	for _, f := range files {
+		touch(t, f)
+	}
+	for i := range queueLimit(t) + 1 {
+		check(t, os.Chmod(files[i%2], 0o600))
+	}
+	check(t, os.RemoveAll(base+"/root"))
+	all := readAll(t, tree, picture{}, false)
+	if len(all) < 2 || all[len(all)-2].Mask != inotify.Overflow || all[len(all)-1].Mask != inotify.MoveSelf {
+		t.Errorf("it ends with %+v", all[max(0, len(all)-3):])
+	}
+}
+
+// An Add that fails takes nothing from other roots.
+func TestTreeFailedAdd(t *testing.T) {
+	base := t.TempDir()
+	check(t, errors.Join(os.MkdirAll(base+"/one/d", 0o700), os.MkdirAll(base+"/two/e/f", 0o700)))
+	ctx, cancel := context.WithCancel(t.Context())
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, Skip: func(path string, _ bool) bool {
+		if filepath.Base(path) == "f" {
+			cancel()
+		}
+		return false
+	}})
+	check(t, tree.Add(t.Context(), base+"/one"))
+	check(t, os.Rename(base+"/one/d", base+"/two/d"))
+	wantIs(t, tree.Add(ctx, base+"/two"), context.Canceled)
+	wantEvents(t, tree, base, "MovedFrom|IsDir /one/d")
+}
+
+// A Tree that reports everything doesn't drown in what it does itself.
+func TestTreeAllEvents(t *testing.T) {
+	base := t.TempDir()
+	n := fdtest.Rounds(4000)
+	for i := range n {
+		check(t, os.Mkdir(filepath.Join(base, fmt.Sprint(i)), 0o700))
+	}
+	tree := newTree(t, &inotify.TreeOptions{Mask: inotify.AllEvents})
+	check(t, tree.Add(t.Context(), base))
+	touch(t, base+"/17/x")
+	wantEvents(t, tree, base, "Create /17/x", "Open /17/x", "CloseWrite /17/x")
+	if got := tree.Len(); got != n+1 {
+		t.Errorf("%d directories are watched, of %d", got, n+1)
+	}
+}
+
+// A half that waits is forgotten with its root.
+func TestTreeHalfRemoved(t *testing.T) {
+	base := t.TempDir()
+	check(t, errors.Join(os.Mkdir(base+"/one", 0o700), os.Mkdir(base+"/two", 0o700)))
+	touch(t, base+"/one/x")
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, RenameWithin: 100 * time.Millisecond})
+	check(t, errors.Join(tree.Add(t.Context(), base+"/one"), tree.Add(t.Context(), base+"/two")))
+	c := fdtest.Go(t, func() error { _, err := tree.Read(bounded(t)); return err }).Parked()
+	check(t, os.Rename(base+"/one/x", base+"/x"))
+	time.Sleep(10 * time.Millisecond)
+	check(t, tree.Remove(base+"/one"))
+	time.Sleep(150 * time.Millisecond)
+	var before, after unix.Rusage
+	check(t, unix.Getrusage(unix.RUSAGE_SELF, &before))
+	time.Sleep(100 * time.Millisecond)
+	check(t, unix.Getrusage(unix.RUSAGE_SELF, &after))
+	if used := time.Duration(after.Utime.Nano() - before.Utime.Nano()); used > 50*time.Millisecond {
+		t.Errorf("a Read that waits has used %v", used)
+	}
+	touch(t, base+"/two/y")
+	check(t, c.Err())
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -86,6 +87,7 @@ func newWatch() *cobra.Command {
 		RunE: running(func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
+			context.AfterFunc(ctx, stop) // another Ctrl-C ends what is stuck
 			o.Paths = args
 			p := watch.NewPrinter(cmd.OutOrStdout())
 			_, terminal := terminalWidth(cmd.OutOrStdout())

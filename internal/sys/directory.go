@@ -25,6 +25,22 @@ func OpenDirectory(path string, follow bool) (num int, err error) {
 	return num, nil
 }
 
+// OpenDirectoryPath opens a directory only to tell which it is (O_PATH): nobody is notified.
+func OpenDirectoryPath(path string, follow bool) (num int, err error) {
+	flags := unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+	if !follow {
+		flags |= unix.O_NOFOLLOW
+	}
+	err = retry(func() (err error) {
+		num, err = unix.Open(path, flags, 0)
+		return err
+	})
+	if err != nil {
+		return -1, Named("open", err)
+	}
+	return num, nil
+}
+
 // ReadEntries fills buf with entries, for NextEntry: getdents64(2). It returns 0 at the end.
 func ReadEntries(num int, buf []byte) (n int, err error) {
 	err = retry(func() (err error) {

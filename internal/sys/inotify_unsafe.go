@@ -42,9 +42,8 @@ func NextNotice(b []byte) (ev InotifyEvent, rest []byte, ok bool) {
 		return ev, nil, false
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&ev)), size), b)
-	end := size + int(ev.Len)
-	if end > len(b) {
+	if uint64(ev.Len) > uint64(len(b)-size) {
 		return ev, nil, false
 	}
-	return ev, b[end:], true
+	return ev, b[size+int(ev.Len):], true
 }

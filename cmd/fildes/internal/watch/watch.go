@@ -79,9 +79,9 @@ func recursive(ctx context.Context, o Options, begun func(string) error, emit fu
 			if err := emit(Event{now, ev.Mask, ev.Path, ev.From, ev.Found, ev.Err}); err != nil {
 				return err
 			}
-			if ev.Mask&(inotify.DeleteSelf|inotify.MoveSelf) != 0 && t.Len() == 0 {
-				return ErrNothingLeft
-			}
+		}
+		if t.Len() == 0 {
+			return ErrNothingLeft
 		}
 	}
 }
