@@ -1,5 +1,5 @@
 // Package fildes gives Linux file descriptors a safe, typed and goroutine-friendly API. This package is the core; each kind of
-// descriptor has a package of its own beside it, named for its man page: eventfd, timerfd, epoll.
+// descriptor has a package of its own beside it, named for its man page: eventfd, timerfd, epoll, pipe, splice.
 //
 // An [FD] owns one descriptor of a kind that no package knows: a device, say. Its promise is the promise of every handle in
 // this module:
@@ -28,6 +28,9 @@
 // O_NONBLOCK isn't a property of a descriptor but of the open file description behind it, which duplicates and other processes
 // share. So [Adopt] and [FromFile] open pipes, FIFOs and terminals anew; what can't be opened anew (a socket, an anonymous
 // object) has the flag set for everybody who shares it, and while another process clears it, calls here block a thread.
+//
+// At RLIMIT_NOFILE nothing here fails otherwise than with an error, but Go's poller needs descriptors of its own: a program that is at its limit when it first
+// waits or starts a timer is ended by the runtime.
 //
 // # What this module doesn't do
 //

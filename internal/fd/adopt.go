@@ -64,7 +64,11 @@ func reopen(num int, typ uint32, flags int) (int, error) {
 	if typ != unix.S_IFIFO && !terminal {
 		return -1, errNotReopened
 	}
-	own, err := sys.Reopen(num, reopenFlags(flags)|unix.O_NONBLOCK)
+	open := sys.Reopen
+	if !terminal {
+		open = sys.ReopenPipe
+	}
+	own, err := open(num, reopenFlags(flags)|unix.O_NONBLOCK)
 	if err != nil {
 		return -1, err
 	}

@@ -27,6 +27,26 @@ func (f *FD) Stream(ctx context.Context, m Mode, op func(fd int) error) error {
 	return f.run(ctx, m, true, op)
 }
 
+// Enter begins the fast path of a stream: it lets the caller in for one ordinary system call on Num that doesn't wait, if the direction is admitted, no
+// other call is in it and it is likely that there is no need to wait. Leave must follow if it says so, else the way is Stream.
+func (f *FD) Enter(m Mode) bool {
+	w := f.waits.Load()
+	if w == nil || !w.dirs[m].gate.inside.CompareAndSwap(0, 1) {
+		return false
+	}
+	if f.hold()&(uint64(Open|closed)|m.predict()|m.deadline()) == uint64(Open) {
+		return true
+	}
+	f.Leave(m)
+	return false
+}
+
+// Leave ends what Enter has begun.
+func (f *FD) Leave(m Mode) {
+	f.waits.Load().dirs[m].gate.leave()
+	f.drop()
+}
+
 func (f *FD) run(ctx context.Context, m Mode, exclusive bool, op func(fd int) error) error {
 	if f == nil || ctx == nil {
 		return os.ErrInvalid
@@ -188,3 +208,6 @@ type causeError struct{ cause, err error }
 func (e *causeError) Error() string   { return e.err.Error() + ": " + e.cause.Error() }
 func (e *causeError) Unwrap() []error { return []error{e.err, e.cause} }
 func (e *causeError) Timeout() bool   { return errors.Is(e.err, context.DeadlineExceeded) }
+
+// ContextError is the error of a wait that ctx has ended.
+func ContextError(ctx context.Context) error { return contextError(ctx) }

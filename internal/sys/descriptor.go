@@ -16,8 +16,11 @@ func Close(fd int) error {
 }
 
 // Dup duplicates fd to the lowest free number, with close-on-exec: fcntl(F_DUPFD_CLOEXEC).
-func Dup(fd int) (int, error) {
-	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+func Dup(fd int) (int, error) { return DupFrom(fd, 0) }
+
+// DupFrom is Dup to the lowest free number from least on.
+func DupFrom(fd, least int) (int, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, least)
 	if err != nil {
 		return -1, Named("fcntl", err)
 	}

@@ -44,6 +44,9 @@ const includes = `
 #include <linux/errno.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/inotify.h>
+#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/stat.h>
@@ -52,7 +55,10 @@ const includes = `
 #include <linux/timerfd.h>
 #include <linux/uio.h>
 #include <asm/ioctls.h>
+#include <asm/mman.h>
+#include <asm/poll.h>
 #include <asm/signal.h>
+#include <asm/socket.h>
 #include <asm/termbits.h>
 #include <asm/unistd.h>
 
@@ -66,6 +72,18 @@ struct kernel_sigaction {
 #define EFD_SEMAPHORE 1
 #define EFD_CLOEXEC O_CLOEXEC
 #define EFD_NONBLOCK O_NONBLOCK
+#define SPLICE_F_MOVE 1
+#define SPLICE_F_NONBLOCK 2
+#define SPLICE_F_MORE 4
+#define SPLICE_F_GIFT 8
+#define SHUT_WR 1
+#define MSG_DONTWAIT 0x40
+#define MSG_NOSIGNAL 0x4000
+#ifdef __mips__
+#define SOCK_STREAM 2
+#else
+#define SOCK_STREAM 1
+#endif
 `
 
 // A layout is a structure that a pointer carries into a system call, and where Go's fields are in C's.
@@ -83,6 +101,8 @@ var layouts = []layout{
 		"valueSec": "it_value.tv_sec", "valueNsec": "it_value.tv_nsec",
 	}},
 	{"Iovec", "struct iovec", nil, map[string]string{"Base": "iov_base", "Len": "iov_len"}},
+	// The name follows the structure.
+	{"InotifyEvent", "struct inotify_event", nil, map[string]string{"Wd": "wd", "Mask": "mask", "Cookie": "cookie", "Len": "len"}},
 	// The two halves of the data word; which is which doesn't matter to the kernel.
 	{"EpollEvent", "struct epoll_event", nil, map[string]string{"Events": "events", "Fd": "data", "Pad": "data + 4"}},
 	{"sigaction", "struct kernel_sigaction", []string{"386", "amd64", "arm", "arm64"}, map[string]string{

@@ -94,3 +94,24 @@ func Writev(fd int, iov []Iovec) (int, error) {
 		}
 	}
 }
+
+// ReadOnce is read(2), once and inlined: what the kernel returns to is mispredicted all the way up, on processors that protect themselves against
+// speculation.
+func ReadOnce(fd int, p []byte) (n uintptr, e Errno) {
+	n, _, e = syscall.Syscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	if raceEnabled && e == 0 {
+		raceAcquire()
+		raceWriteRange(unsafe.Pointer(unsafe.SliceData(p)), int(n))
+	}
+	return n, e
+}
+
+// WriteOnce is write(2), likewise.
+func WriteOnce(fd int, p []byte) (n uintptr, e Errno) {
+	if raceEnabled {
+		raceReadRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
+		raceRelease()
+	}
+	n, _, e = syscall.Syscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return n, e
+}

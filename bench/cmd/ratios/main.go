@@ -26,6 +26,29 @@ type report struct {
 	Machine machine        `json:"machine"`
 	Rounds  int            `json:"rounds"`
 	Results []ratio.Result `json:"results"`
+	Facts   []fact         `json:"facts"`
+}
+
+// A fact is what was measured of an [ops.Fact].
+type fact struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Unit    string   `json:"unit,omitempty"`
+	Ours    float64  `json:"ours"`
+	Against string   `json:"against,omitempty"`
+	Base    *float64 `json:"baseline,omitempty"`
+	Bound   float64  `json:"bound,omitempty"`
+	OK      bool     `json:"ok"`
+}
+
+func measured(f ops.Fact) fact {
+	m := fact{ID: f.ID, Name: f.Name, Unit: f.Unit, Ours: f.Ours(), Against: f.Against, Bound: f.Bound}
+	if f.Base != nil {
+		base := f.Base()
+		m.Base = &base
+	}
+	m.OK = m.Bound == 0 || m.Ours <= m.Bound
+	return m
 }
 
 // run returns the exit status: 0, 1 with --check if a bound is exceeded, 2 for wrong usage or output that nobody takes.
@@ -64,6 +87,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 			r.Results = append(r.Results, res)
 		}
 	}
+	for _, f := range ops.Facts {
+		if match.MatchString(f.ID) || match.MatchString(f.Name) {
+			r.Facts = append(r.Facts, measured(f))
+		}
+	}
 	put(out.end(r))
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "ratios:", err)
@@ -78,6 +106,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 func (r report) over() (n int) {
 	for _, res := range r.Results {
 		if !res.OK {
+			n++
+		}
+	}
+	for _, f := range r.Facts {
+		if !f.OK {
 			n++
 		}
 	}

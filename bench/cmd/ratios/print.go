@@ -49,10 +49,27 @@ func nanoseconds(t float64) string {
 }
 
 func (text) end(r report) string {
-	if n := r.over(); n > 0 {
-		return fmt.Sprintf("\nover the bound: %d of %d\n", n, len(r.Results))
+	var b strings.Builder
+	for i, f := range r.Facts {
+		if i == 0 && len(r.Results) > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%-30s %8.6g %-5s", f.Name, f.Ours, f.Unit)
+		if f.Base != nil {
+			fmt.Fprintf(&b, "  %s: %.6g", f.Against, *f.Base)
+		}
+		if f.Bound > 0 {
+			fmt.Fprintf(&b, "  bound: %g", f.Bound)
+		}
+		if !f.OK {
+			b.WriteString("  OVER")
+		}
+		b.WriteByte('\n')
 	}
-	return ""
+	if n := r.over(); n > 0 {
+		fmt.Fprintf(&b, "\nover the bound: %d of %d\n", n, len(r.Results)+len(r.Facts))
+	}
+	return b.String()
 }
 
 // markdown is the end of docs/BENCHMARKS.md.

@@ -51,4 +51,25 @@ var Table = []Op{
 	{ID: "PollerWaitParking", Name: "Poller Wait, parking", Against: "thread", Ours: pollerParking, Base: threadParking, Bound: 1, Slice: time.Millisecond},
 	// The collector runs too, but once in more than 100,000 of these (GODEBUG=gctrace=1 shows it): a thousandth of the time.
 	{ID: "NewClose", Name: "Counter New+Close", Against: "raw", Ours: newClose, Base: rawNewClose, Bound: 1.15, Allocs: 1},
+
+	{ID: "PipeFresh1", Name: "pipe 1 B, fresh", Against: "raw", Ours: pipeFresh(1), Base: rawPipeFresh(1), Bound: 1.08},
+	{ID: "PipeFresh1", Name: "pipe 1 B, fresh", Against: "os.Pipe", Ours: pipeFresh(1), Base: filePipe(1), Bound: 0.88},
+	{ID: "PipeRegistered1", Name: "pipe 1 B, registered", Against: "raw", Ours: pipeRegistered(1), Base: rawPipeRegistered(1), Bound: 1.08},
+	{ID: "PipeRegistered1", Name: "pipe 1 B, registered", Against: "os.Pipe", Ours: pipeRegistered(1), Base: filePipe(1), Bound: 0.95},
+	{ID: "PipeFresh64K", Name: "pipe 64 KiB, fresh", Against: "raw", Ours: pipeFresh(64 << 10), Base: rawPipeFresh(64 << 10), Bound: 1.08},
+	{ID: "PipeFresh64K", Name: "pipe 64 KiB, fresh", Against: "os.Pipe", Ours: pipeFresh(64 << 10), Base: filePipe(64 << 10), Bound: 1},
+
+	{ID: "CopyPipePipe", Name: "Copy pipe to pipe", Against: "io.Copy", Ours: between(pipeLine, pipeLine, ourCopy), Base: between(pipeLine, pipeLine, ioCopy), Bound: 0.77, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "io.Copy", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "C", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, inC("splice")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyTCPUnix", Name: "Copy TCP to Unix", Against: "io.Copy", Ours: between(tcpLine, unixLine, ourCopy), Base: between(tcpLine, unixLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyTCPUnix", Name: "Copy TCP to Unix", Against: "C", Ours: between(tcpLine, unixLine, ourCopy), Base: between(tcpLine, unixLine, inC("splice")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyFileTCP", Name: "Copy file to TCP", Against: "io.Copy", Ours: fromFile(tcpLine, ourCopy), Base: fromFile(tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyFileTCP", Name: "Copy file to TCP", Against: "C", Ours: fromFile(tcpLine, ourCopy), Base: fromFile(tcpLine, inC("sendfile")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyFileFile", Name: "Copy file to file", Against: "io.Copy", Ours: fileToFile(ourCopy), Base: fileToFile(ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "CopyFileFile", Name: "Copy file to file", Against: "C", Ours: fileToFile(ourCopy), Base: fileToFile(inC("copy_file_range")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
+	{ID: "Relay", Name: "Relay, 1,000 idle", Against: "io.Copy", Ours: busyAmongIdle(ourRelay, idleOurs), Base: busyAmongIdle(ioRelay, idleIO), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 }
+
+// stream is long enough for a move to get into its stride.
+const stream = 50 * time.Millisecond

@@ -65,8 +65,8 @@ user, on other kernels and other machines.
 
 The kernels come from Debian's packages. They are kept in a cache, which
 FILDES_MATRIX_CACHE moves, and not installed. It needs a Debian system with
-qemu-system, qemu-user-static and e2fsprogs, but no KVM and, for the virtual
-machines, no root.
+qemu-system, qemu-user-static, e2fsprogs and xfsprogs, but no KVM and, for the
+virtual machines, no root.
 
 A test that is skipped for a need that its machine should meet is a failure,
 and so is an exception that isn't one any more.`

@@ -57,8 +57,7 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	image := filepath.Join(dir, "ext4.img")
-	if err := makeImage(ctx, image); err != nil {
+	if err := makeImages(ctx, dir); err != nil {
 		return err
 	}
 	p.note("prepared in %v", time.Since(begin).Round(time.Second))
@@ -70,7 +69,7 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			s := &session{o: o, m: m, programs: built[m.GOARCH], tree: trees[i], image: image, dir: filepath.Join(dir, m.Name)}
+			s := &session{o: o, m: m, programs: built[m.GOARCH], tree: trees[i], images: dir, dir: filepath.Join(dir, m.Name)}
 			results[i] = s.result(ctx, p)
 		})
 	}
@@ -177,21 +176,35 @@ func prepare(outer context.Context, o options, ms []machine.Machine, root, dir s
 	return programs, trees, errors.Join(append(all, context.Cause(outer))...)
 }
 
-// makeImage makes the ext4 fixture.
-func makeImage(ctx context.Context, file string) error {
-	f, err := os.Create(file)
-	if err == nil {
-		err = errors.Join(f.Truncate(8<<20), f.Close())
-	}
-	if err != nil {
-		return err
-	}
-	mke2fs, err := exec.LookPath("mke2fs")
-	if err != nil {
-		mke2fs = "/sbin/mke2fs" // where a user's PATH may not lead
-	}
-	if out, err := exec.CommandContext(ctx, mke2fs, "-q", "-t", "ext4", file).CombinedOutput(); err != nil {
-		return fmt.Errorf("mke2fs: %w %s (on Debian: apt-get install e2fsprogs)", err, out)
+// images are the file systems of fixtures: how they are made, and by which package of Debian's.
+var images = map[string]struct {
+	mib     int64
+	command []string
+	from    string
+}{
+	"ext4": {8, []string{"mke2fs", "-q", "-t", "ext4"}, "e2fsprogs"},
+	"xfs":  {16, []string{"mkfs.xfs", "-q", "--unsupported", "-m", "reflink=1"}, "xfsprogs"}, // what it doesn't support is the size
+}
+
+func makeImages(ctx context.Context, dir string) error {
+	for name, i := range images {
+		file := imageFile(dir, name)
+		f, err := os.Create(file)
+		if err == nil {
+			err = errors.Join(f.Truncate(i.mib<<20), f.Close())
+		}
+		if err != nil {
+			return err
+		}
+		program, err := exec.LookPath(i.command[0])
+		if err != nil {
+			program = "/sbin/" + i.command[0] // where a user's PATH may not lead
+		}
+		if out, err := exec.CommandContext(ctx, program, append(i.command[1:], file)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w %s (on Debian: apt-get install %s)", i.command[0], err, out, i.from)
+		}
 	}
 	return nil
 }
+
+func imageFile(dir, filesystem string) string { return filepath.Join(dir, filesystem+".img") }

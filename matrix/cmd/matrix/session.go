@@ -51,7 +51,7 @@ type session struct {
 	m        machine.Machine
 	programs build.Programs
 	tree     debian.Tree
-	image    string // of the ext4 fixture
+	images   string // the directory with the images of file systems
 	dir      string
 	jobs     []*job
 	up       guest.Frame
@@ -64,6 +64,9 @@ func (s *session) plan(base string) {
 		uid := 0
 		if user == "user" {
 			uid = nobody
+			if s.m.Emulated() { // a kernel's limits for a user are for all emulators together
+				uid -= 1 + slices.IndexFunc(machine.Table, func(m machine.Machine) bool { return m.Name == s.m.Name })
+			}
 		}
 		for i, t := range s.programs.Tests {
 			if !s.o.selects(t.Package) || s.m.Emulated() && below(t.Package) == "internal/fdtest/fixture" {
@@ -208,8 +211,10 @@ func (s *session) pack(file string) error {
 			return err
 		}
 	}
-	if slices.Contains(s.m.Fixtures, "ext4") {
-		w.Copy("fixtures/ext4.img", s.image)
+	for name := range images {
+		if slices.Contains(s.m.Fixtures, name) {
+			w.Copy(fixture.Image(name)[1:], imageFile(s.images, name))
+		}
 	}
 	for _, j := range s.jobs {
 		plan.Runs = append(plan.Runs, j.run)

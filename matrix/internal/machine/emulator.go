@@ -15,6 +15,8 @@ var exceptions = []struct {
 }{
 	{nil, outcome.Exception{Package: ".", Test: "TestAdoptLeavesOthersTheirFlags/terminal",
 		Reason: "qemu doesn't know TIOCGDEV, without which a terminal isn't opened anew"}},
+	{nil, outcome.Exception{Package: "pipe", Test: "TestStreamsStayBlocking/terminal",
+		Reason: "qemu doesn't know TIOCGDEV, without which a terminal isn't opened anew"}},
 	{nil, outcome.Exception{Package: outcome.Doctor, Test: "fd/inherit",
 		Reason: "the kernel can't start a program of another machine, and doctor starts itself"}},
 	{bigEndian, outcome.Exception{Package: "eventfd", Test: "TestFromFile",
@@ -25,9 +27,14 @@ var exceptions = []struct {
 
 // emulatorLacks is what every machine that is qemu-user lacks.
 var emulatorLacks = map[string]string{
+	"processor_time": "what qemu does itself is in the process's time",
+
 	"seccomp":   "qemu refuses seccomp filters, which would see its own system calls",
 	"set_ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
+	"tiocgdev":  "qemu doesn't know it",
 	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
+
+	"xfs": "there is no device to mount",
 
 	"timerfd/set-ticks": "qemu doesn't know TFD_IOC_SET_TICKS",
 }

@@ -41,6 +41,7 @@ func (m Machine) Lacks() map[string]string {
 				lacks[f.Word] = "the machine isn't given one"
 			}
 		}
+		lacks["programs"] = "there are no programs but the tests and fildes"
 	}
 	if slices.Contains([]string{"5.10", "6.1"}, m.series()) {
 		lacks["eventfd/from-file"] = "Linux 6.5 is the first to tell a semaphore in /proc/self/fdinfo"
@@ -62,11 +63,11 @@ func (m Machine) Emulated() bool { return m.Emulator != "" }
 
 // The UARTs are a PC's; what else a machine lacks, its kernel has no module for or qemu no device.
 var (
-	onPC        = []string{"uart", "gadget", "vcan", "vsock", "watchdog", "uinput", "nics", "ext4"}
+	onPC        = []string{"uart", "gadget", "vcan", "vsock", "watchdog", "uinput", "nics", "ext4", "xfs"}
 	onARM       = onPC[1:]
-	onRISCV     = []string{"gadget", "vcan", "vsock", "watchdog", "nics", "ext4"}
-	onPower     = []string{"vcan", "vsock", "watchdog", "uinput", "nics", "ext4"}
-	onMainframe = []string{"vcan", "vsock", "watchdog", "ext4"}
+	onRISCV     = []string{"gadget", "vcan", "vsock", "watchdog", "nics", "ext4", "xfs"}
+	onPower     = []string{"vcan", "vsock", "watchdog", "uinput", "nics", "ext4", "xfs"}
+	onMainframe = []string{"vcan", "vsock", "watchdog", "ext4", "xfs"}
 )
 
 const (

@@ -1,0 +1,17 @@
+//go:build linux
+
+package pipe_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/fildes/fildes/internal/fdtest"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		os.Exit(play(role))
+	}
+	fdtest.Main(m)
+}
