@@ -647,7 +647,8 @@ func TestClaimedForGood(t *testing.T) {
 	check(t, unix.Stat(path, &st))
 	n, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	check(t, err)
-	check(t, unix.Bind(n, &unix.SockaddrUnix{Name: fmt.Sprintf("@fildes/fifo/%d:%d/%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)}))
+	dev := uint64(st.Dev) //nolint:unconvert // it has 32 bits on some
+	check(t, unix.Bind(n, &unix.SockaddrUnix{Name: fmt.Sprintf("@fildes/fifo/%d:%d/%d", unix.Major(dev), unix.Minor(dev), st.Ino)}))
 	start := time.Now()
 	r := must2(t)(pipe.OpenReader(t.Context(), path, &pipe.OpenOptions{NoWait: true}))
 	defer r.Close()

@@ -132,7 +132,7 @@ func claimed(ctx context.Context, t *turn, num int) (*claim, error) {
 }
 
 func claimFIFO(ctx context.Context, t *turn, file *unix.Stat_t) (*claim, error) {
-	c := &claim{file: inode{uint64(file.Dev), file.Ino}, socket: -1}
+	c := &claim{file: inode{uint64(file.Dev), file.Ino}, socket: -1} //nolint:unconvert // it has 32 bits on some
 	c.holder = c.join()
 	select {
 	case c.holder <- struct{}{}:

@@ -79,9 +79,14 @@ struct kernel_sigaction {
 #define SHUT_WR 1
 #define MSG_DONTWAIT 0x40
 #define MSG_NOSIGNAL 0x4000
+#define AF_UNIX 1
+#define SOCK_CLOEXEC O_CLOEXEC
+#define SOCK_NONBLOCK O_NONBLOCK
 #ifdef __mips__
+#define SOCK_DGRAM 1
 #define SOCK_STREAM 2
 #else
+#define SOCK_DGRAM 2
 #define SOCK_STREAM 1
 #endif
 `

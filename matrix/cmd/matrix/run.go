@@ -65,7 +65,7 @@ func run(ctx context.Context, o options, names []string, w io.Writer) error {
 	results := make([]*result, len(ms))
 	turns := make(chan struct{}, o.atATime())
 	var all sync.WaitGroup
-	for i, m := range slices.Backward(ms) { // the slowest are at the table's end: none of them is to be the last one running
+	for i, m := range slices.Backward(ms) { // those of amd64, the fastest, come last: no slow one is to run alone
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
