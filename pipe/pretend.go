@@ -90,7 +90,7 @@ func stays(ctx context.Context, look func() (bool, error)) (bool, error) {
 	if there, err := look(); !there || err != nil {
 		return false, err
 	}
-	if err := sleep(ctx, moment); err != nil {
+	if err := fd.Sleep(ctx, moment); err != nil {
 		return false, err
 	}
 	return look()
@@ -163,7 +163,7 @@ func claimFIFO(ctx context.Context, t *turn, file *unix.Stat_t) (*claim, error) 
 	err := t.aside(ctx, func() error {
 		end := time.Now().Add(patience)
 		for pause := 50 * time.Microsecond; taken && time.Now().Before(end); pause = min(2*pause, moment) {
-			if err := sleep(ctx, pause); err != nil {
+			if err := fd.Sleep(ctx, pause); err != nil {
 				return err
 			}
 			taken = c.bind()
@@ -231,17 +231,6 @@ func (c *claim) release() {
 	}
 	<-c.holder
 	c.leave()
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return fd.ContextError(ctx)
-	}
 }
 
 var (

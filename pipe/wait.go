@@ -116,7 +116,7 @@ func retry(ctx context.Context, there func() (bool, error)) error {
 		if ok, err := there(); ok || err != nil {
 			return err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := fd.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}

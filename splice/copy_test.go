@@ -242,7 +242,7 @@ func TestCopyUnsent(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var c Copied
 			result := waiting(t, func() (err error) { c, err = Copy(ctx, w, a); return err })
-			for { // it may be waiting for the source still
+			for end := time.Now().Add(fdtest.Bound); ; time.Sleep(time.Millisecond) { // it may be waiting for the source still
 				n := 0
 				c, err := r.(syscall.Conn).SyscallConn()
 				check(t, err)
@@ -251,7 +251,9 @@ func TestCopyUnsent(t *testing.T) {
 				if n > 0 {
 					break
 				}
-				time.Sleep(time.Millisecond)
+				if time.Now().After(end) {
+					t.Fatal("nothing has arrived")
+				}
 			}
 			cancel()
 			wantErr(t, "cancelled", result(), context.Canceled)

@@ -149,7 +149,7 @@ func (e *end) lend(op func(num int) error) error {
 // poller, whose reset comes before op, so that no edge is lost; so op may lend the other end's number, but not wait for it.
 func (e *end) run(ctx context.Context, op func(num int) error) error {
 	if ctx.Err() != nil {
-		return ended(ctx)
+		return fd.ContextError(ctx)
 	}
 	if e.engine != nil {
 		return e.engine.Stream(ctx, e.mode, op)
@@ -177,7 +177,7 @@ func (e *end) run(ctx context.Context, op func(num int) error) error {
 			return result
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if ctx.Err() != nil {
-				return ended(ctx)
+				return fd.ContextError(ctx)
 			}
 			return os.ErrDeadlineExceeded
 		case errors.Is(fd.Normalise(err), os.ErrClosed):
@@ -189,7 +189,7 @@ func (e *end) run(ctx context.Context, op func(num int) error) error {
 			}
 		}
 		if ctx.Err() != nil {
-			return ended(ctx)
+			return fd.ContextError(ctx)
 		}
 	}
 }
@@ -229,7 +229,7 @@ func (e *end) runApart(ctx context.Context, op func(num int) error) error {
 		case !over:
 			return err
 		case ctx.Err() != nil:
-			return ended(ctx)
+			return fd.ContextError(ctx)
 		}
 		if err := e.lend(func(int) error { return nil }); err != nil {
 			return err
@@ -403,7 +403,7 @@ func (p *pair) run(ctx context.Context, op func(dst, src int) error) error {
 			return err
 		}
 		if p.tries == fruitless { // both say that they are ready, and aren't
-			if err := sleep(ctx, pause); err != nil {
+			if err := fd.Sleep(ctx, pause); err != nil {
 				return err
 			}
 			pause = min(2*pause, lastPause)
@@ -435,17 +435,6 @@ func (p *pair) try(d, s int, op func(dst, src int) error) (readable, writable bo
 	}
 	readable, writable, _, _ = sys.Ready(s, d)
 	return readable, writable, err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ended(ctx)
-	}
 }
 
 // move repeats one, which moves up to n bytes by one system call, until all n are moved. It returns io.EOF where one moves nothing.

@@ -3,9 +3,7 @@
 package splice
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -31,20 +29,6 @@ var (
 	// ErrDiffers says that the bytes of two ranges aren't the same.
 	ErrDiffers = errors.New("the bytes differ")
 )
-
-// ended says why ctx ended a call, in a form that matches its Err and its Cause.
-func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	switch {
-	case err == nil:
-		return context.Canceled
-	case cause == nil:
-		return err
-	case errors.Is(cause, err):
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
 
 // fail makes the error of a function, in which call was refused if err is an errno. It returns nil for nil, and io.EOF bare.
 func fail(op, call string, err error) error {

@@ -150,7 +150,7 @@ func vmsplice(ctx context.Context, dst syscall.Conn, pieces []Piece, opts *VMSpl
 	case ctx == nil:
 		return 0, errNoCtx
 	case ctx.Err() != nil:
-		return 0, ended(ctx)
+		return 0, fd.ContextError(ctx)
 	}
 	e, err := newEnd(dst, fd.Write)
 	if err != nil {
@@ -254,7 +254,7 @@ func vmspliceRead(ctx context.Context, dst [][]byte, src syscall.Conn) (n int, e
 	case ctx == nil:
 		return 0, errNoCtx
 	case ctx.Err() != nil:
-		return 0, ended(ctx)
+		return 0, fd.ContextError(ctx)
 	}
 	e, err := newEnd(src, fd.Read)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fildes/fildes/internal/fd"
 	"github.com/fildes/fildes/internal/sys"
 )
 
@@ -74,7 +75,7 @@ func begin(ctx context.Context, dst, src syscall.Conn, n int64) (*pair, error) {
 	case n < 0:
 		return nil, errNegative
 	case ctx.Err() != nil:
-		return nil, ended(ctx)
+		return nil, fd.ContextError(ctx)
 	}
 	return newPair(dst, src)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/fildes/fildes/internal/sys"
 )
@@ -211,3 +212,15 @@ func (e *causeError) Timeout() bool   { return errors.Is(e.err, context.Deadline
 
 // ContextError is the error of a wait that ctx has ended.
 func ContextError(ctx context.Context) error { return contextError(ctx) }
+
+// Sleep returns after d, or when ctx is done.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
