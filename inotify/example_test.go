@@ -18,7 +18,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	w, err := inotify.New(nil)
 	if err != nil {
 		log.Fatal(err)
@@ -46,7 +46,7 @@ func ExampleTree() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	t, err := inotify.NewTree(&inotify.TreeOptions{Skip: func(path string, dir bool) bool { return dir && filepath.Base(path) == ".git" }})
 	if err != nil {
 		log.Fatal(err)
@@ -74,7 +74,7 @@ func ExamplePairer() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	w, err := inotify.New(nil)
 	if err != nil {
 		log.Fatal(err)

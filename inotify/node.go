@@ -127,7 +127,7 @@ func (t *Tree) unwatched(n *node, err error) {
 
 // gone says that what is looked for isn't at its path.
 func gone(err error) bool {
-	return err == errMoved || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
+	return errors.Is(err, errMoved) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
 var errMoved = errors.New("it has been moved")

@@ -89,9 +89,9 @@ func Identities(num int) (own, parent Identity, err error) {
 	if err = retry(func() error { return unix.Fstat(num, &st) }); err != nil {
 		return own, parent, Named("fstat", err)
 	}
-	own = Identity{uint64(st.Dev), st.Ino}
+	own = Identity{uint64(st.Dev), st.Ino} //nolint:unconvert // it has 32 bits on some
 	if err = retry(func() error { return unix.Fstatat(num, "..", &st, 0) }); err != nil {
 		return own, parent, Named("newfstatat", err)
 	}
-	return own, Identity{uint64(st.Dev), st.Ino}, nil
+	return own, Identity{uint64(st.Dev), st.Ino}, nil //nolint:unconvert // it has 32 bits on some
 }
