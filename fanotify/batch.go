@@ -1,0 +1,362 @@
+//go:build linux
+
+package fanotify
+
+import (
+	"context"
+	"encoding/binary"
+	"iter"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/fildes/fildes/internal/fd"
+	"github.com/fildes/fildes/internal/sys"
+)
+
+// A Batch is memory for the events of one [Group.ReadBatch]. The zero Batch is ready to use, and has room for 16 KiB: some 200 events with a handle and a name. It must not
+// be used by two goroutines at once.
+type Batch struct {
+	buf   []byte
+	rest  []byte // of buf: what Next hasn't returned
+	refs  []ref  // of the events, if they own anything
+	next  int    // in refs: that of rest's first
+	group *Group // that the events are of
+	held  *held  // the events that the Batch is to end
+}
+
+// held are a Batch's events, apart from it, so that the collector can end them when it is forgotten.
+type held struct {
+	mu    sync.Mutex
+	group *Group
+	refs  []ref
+}
+
+// drop ends all but the last ones.
+func (h *held) drop(keep int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := len(h.refs) - keep
+	for _, r := range h.refs[:n] {
+		h.group.drop(r)
+	}
+	h.refs = h.refs[:copy(h.refs, h.refs[n:])]
+}
+
+const (
+	batchSize = 16 << 10
+	minBatch  = 4 << 10 // larger than any event
+	maxBatch  = 1 << 20
+	// oneEvent has room for one event with a descriptor and a pidfd, and never for two.
+	oneEvent = 2*headerSize - 1
+)
+
+// NewBatch returns a Batch with room for size bytes, of at least 4,096, so that any event fits.
+func NewBatch(size int) *Batch {
+	return &Batch{buf: make([]byte, min(max(size, minBatch), maxBatch))}
+}
+
+// Next takes the next event out of the batch.
+func (b *Batch) Next() (Event, bool) {
+	if b == nil {
+		return Event{}, false
+	}
+	for {
+		h, ok := decode(b.rest)
+		if !ok {
+			return Event{}, false
+		}
+		ev := Event{Mask: h.mask, PID: int(h.pid), group: b.group, object: h.fd, info: b.rest[h.fixed:h.size:h.size]}
+		b.rest = b.rest[h.size:]
+		if b.next < len(b.refs) {
+			ev.ref = b.refs[b.next]
+			if b.next++; ev.ref == skipped {
+				continue
+			}
+		}
+		return ev, true
+	}
+}
+
+// Close ends the events that the batch has: those that wait for an answer get the group's default. The Batch can be used again.
+func (b *Batch) Close() {
+	if b == nil {
+		return
+	}
+	b.rest, b.refs, b.next = nil, b.refs[:0], 0
+	b.endReturned()
+}
+
+// endReturned ends the events that Next has returned.
+func (b *Batch) endReturned() {
+	if b.held == nil {
+		return
+	}
+	ahead := 0
+	for _, r := range b.refs[b.next:] {
+		if r != (ref{}) && r != skipped {
+			ahead++
+		}
+	}
+	b.held.drop(ahead)
+	runtime.KeepAlive(b)
+}
+
+// left is how many events there are for Next.
+func (b *Batch) left() int {
+	n, _ := count(b.rest)
+	for _, r := range b.refs[b.next:] {
+		if r == skipped {
+			n--
+		}
+	}
+	return n
+}
+
+// own makes the batch end the events that were put into it.
+func (b *Batch) own(g *Group) {
+	if len(b.refs) == 0 {
+		return
+	}
+	if b.held == nil || b.held.group != g {
+		b.held = &held{group: g}
+		runtime.AddCleanup(b, func(h *held) { h.drop(0) }, b.held)
+	}
+	b.held.mu.Lock()
+	defer b.held.mu.Unlock()
+	for _, r := range b.refs {
+		if r != (ref{}) && r != skipped {
+			b.held.refs = append(b.held.refs, r)
+		}
+	}
+}
+
+// ReadBatch waits until there are events and takes as many as fit into b, without allocating: read(2). It returns how many there are for [Batch.Next]. The events that Next has returned from b are ended first: their
+// descriptors are closed, and those that wait for an answer get the group's default, so that events are worked through, or kept ([Event.Keep]), before the batch is read into again. What Next hasn't returned
+// comes first: then nothing is read.
+//
+// Events come in the order in which they happened; those of one object that nobody has read yet may be joined in one. Where the queue was full an event with Overflow stands for those
+// that were lost. A done ctx fails the call before anything is taken, with an error that matches ctx.Err() and context.Cause(ctx).
+func (g *Group) ReadBatch(ctx context.Context, b *Batch) (int, error) {
+	if g != nil && ctx != nil && ctx.Err() == nil && b != nil && len(b.rest) == 0 && b.held == nil && len(b.buf) > 0 && g.plain() && g.fd.Enter(fd.Read) {
+		g.mu.Lock()
+		got, e := uintptr(0), syscall.EAGAIN
+		if len(g.ahead.rest) == 0 {
+			got, e = sys.ReadOnce(g.fd.Num(), b.buf) // in this frame: to return from others costs as much as all else here
+		}
+		g.mu.Unlock()
+		if g.fd.Leave(fd.Read); e == 0 {
+			if n, whole := count(b.buf[:got]); whole && n > 0 {
+				b.rest, b.group = b.buf[:got], g
+				return n, nil
+			}
+			return 0, fail("read", "", errVersion)
+		}
+	}
+	n, err := g.readBatch(ctx, b)
+	return n, fail("read", "", err)
+}
+
+// plain says whether the group's events own nothing.
+func (g *Group) plain() bool {
+	return g.report&(handles|ReportMount) != 0 && g.report&ReportPIDFD == 0
+}
+
+func (g *Group) readBatch(ctx context.Context, b *Batch) (n int, err error) {
+	if b == nil {
+		return 0, errNoBatch
+	}
+	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
+		n, err = g.take(num, b)
+		return err
+	})
+	return n, err
+}
+
+// TryReadBatch is [Group.ReadBatch] where it need not wait. It returns 0 if there are no events.
+func (g *Group) TryReadBatch(b *Batch) (int, error) {
+	if b == nil {
+		return 0, fail("try-read", "", errNoBatch)
+	}
+	n, err := g.tryTake(b)
+	if err == fd.Again {
+		return 0, nil
+	}
+	return n, fail("try-read", "", err)
+}
+
+func (g *Group) tryTake(b *Batch) (n int, err error) {
+	err = g.engine().Control(func(num int) (err error) {
+		n, err = g.take(num, b)
+		return err
+	})
+	return n, err
+}
+
+// take fills b, with what was read ahead before all else.
+func (g *Group) take(num int, b *Batch) (int, error) {
+	if b.endReturned(); len(b.rest) > 0 {
+		if b.group != g {
+			return 0, errOtherGroup
+		}
+		if n := b.left(); n > 0 {
+			return n, nil
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a := &g.ahead; len(a.rest) > 0 {
+		b.rest, b.refs, b.next, b.group = slices.Clone(a.rest), slices.Clone(a.refs[a.next:]), 0, g
+		a.rest, a.refs, a.next = nil, a.refs[:0], 0
+	}
+	if len(b.rest) == 0 || b.left() == 0 {
+		if _, err := g.fill(num, b); err != nil {
+			return 0, err
+		}
+	}
+	b.own(g)
+	return b.left(), nil
+}
+
+// fill reads. It returns how many events there are for Next. The caller holds g.mu.
+func (g *Group) fill(num int, b *Batch) (int, error) {
+	if len(b.buf) == 0 {
+		b.buf = make([]byte, batchSize)
+	}
+	buf := b.buf
+	if g.single {
+		buf = buf[:oneEvent]
+	}
+	for {
+		got, e := sys.ReadOnce(num, buf)
+		switch e {
+		case 0:
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN, syscall.EINVAL, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
+			return 0, e
+		default:
+			if !g.single {
+				return 0, e
+			}
+			got = failedEvent(buf, e)
+		}
+		b.rest, b.refs, b.next, b.group = buf[:got], b.refs[:0], 0, g
+		n, whole := count(b.rest)
+		if !whole || n == 0 {
+			b.rest = nil
+			return 0, errVersion
+		}
+		if g.plain() {
+			return n, nil
+		}
+		if n = g.adopt(num, b); n > 0 {
+			return n, nil
+		}
+		if g.fd.Check() != nil {
+			return 0, os.ErrClosed
+		}
+	}
+}
+
+// failedEvent makes an event of what a kernel without FAN_REPORT_FD_ERROR answers when it couldn't open the event's file.
+func failedEvent(buf []byte, e syscall.Errno) uintptr {
+	clear(buf[:headerSize])
+	binary.NativeEndian.PutUint32(buf, headerSize)
+	buf[4] = metadataVersion
+	binary.NativeEndian.PutUint16(buf[6:], headerSize)
+	binary.NativeEndian.PutUint32(buf[16:], uint32(-int32(e)))
+	return headerSize
+}
+
+// adopt puts the descriptors of a batch's events into the table, and answers what nobody is to be asked. It returns how many events are left.
+func (g *Group) adopt(num int, b *Batch) (left int) {
+	for p := b.rest; len(p) > 0; {
+		h, _ := decode(p)
+		pidfd := int32(noFD)
+		if g.report.Has(ReportPIDFD) {
+			pidfd = pidfdOf(p[h.fixed:h.size])
+		}
+		p = p[h.size:]
+		question := h.mask&Permissions != 0 && h.fd >= 0
+		r := ref{}
+		switch {
+		case question && !g.askOwn && g.own(int(h.pid)):
+			_ = g.write(num, h.fd, Allow, nil)
+			g.counts.own.Add(1)
+			closeBoth(h.fd, pidfd)
+			r = skipped
+		case h.fd >= 0 || pidfd >= 0:
+			var ok bool
+			if r, ok = g.pending.add(max(h.fd, noFD), max(pidfd, noFD), question, g.within); !ok { // the group is being closed
+				if question {
+					_ = g.write(num, h.fd, g.fallback, nil)
+					g.counts.dropped.Add(1)
+				}
+				closeBoth(h.fd, pidfd)
+				r = skipped
+			}
+		}
+		b.refs = append(b.refs, r)
+		if r != skipped {
+			left++
+		}
+	}
+	if g.class != Notify && left > 0 {
+		g.keeper.asked()
+	}
+	return left
+}
+
+// Read waits for an event and returns it: read(2). The event lasts until it is closed or forgotten; it is otherwise as [Group.ReadBatch].
+//
+// Events are read ahead, so that an epoll set may say that there are none while Read has some: use ReadBatch there.
+func (g *Group) Read(ctx context.Context) (Event, error) {
+	ev, err := g.read(ctx)
+	if err == nil {
+		ev.guarded()
+	}
+	return ev, fail("read", "", err)
+}
+
+// read returns an event that the caller must end.
+func (g *Group) read(ctx context.Context) (ev Event, err error) {
+	err = g.engine().Stream(ctx, fd.Read, func(num int) error {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for {
+			var ok bool
+			if ev, ok = g.ahead.Next(); ok {
+				ev.info = slices.Clone(ev.info)
+				return nil
+			}
+			if _, err := g.fill(num, &g.ahead); err != nil {
+				return err
+			}
+		}
+	})
+	return ev, err
+}
+
+// Events waits as Read does and yields one event after another, until the loop is left or something fails; the error is yielded once, last. Each event ends with its round of the loop, also if that panics: what
+// waits for an answer gets the group's default. No lock is held meanwhile. What was read ahead when the loop is left is for whoever reads next.
+func (g *Group) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for g.round(ctx, yield) {
+		}
+	}
+}
+
+func (g *Group) round(ctx context.Context, yield func(Event, error) bool) bool {
+	ev, err := g.read(ctx)
+	if err != nil {
+		yield(Event{}, fail("read", "", err))
+		return false
+	}
+	if ev.ref != (ref{}) {
+		defer g.drop(ev.ref)
+	}
+	return yield(ev, nil)
+}
