@@ -235,7 +235,12 @@ func (g *Group) fill(num int, b *Batch) (int, error) {
 		case 0:
 		case syscall.EINTR:
 			continue
-		case syscall.EAGAIN, syscall.EINVAL, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
+		case syscall.EAGAIN:
+			if g.lingers() {
+				continue
+			}
+			return 0, e
+		case syscall.EINVAL, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
 			return 0, e
 		default:
 			if !g.single {

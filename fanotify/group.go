@@ -38,7 +38,8 @@ type Group struct {
 	pending *pending
 	mounts  *mounts
 	keeper  keeper
-	shared  atomic.Bool // others have the description, and may go on with it
+	replied atomic.Int64 // when the last answer was given, after pending.began
+	shared  atomic.Bool  // others have the description, and may go on with it
 	counts  struct{ own, late, dropped atomic.Uint64 }
 }
 

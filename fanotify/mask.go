@@ -39,7 +39,7 @@ const (
 	PreAccess    Mask = 0x100000 // FAN_PRE_ACCESS: somebody wants to use a range of its content; needs the class PreContent. Linux 6.14, ext4, XFS and some others
 )
 
-// What else can be asked for: of what. In an event, OnDir says that it is about a directory.
+// What else can be asked for: of what. In an event with file handles, OnDir says that it is about a directory.
 const (
 	OnChild Mask = 0x8000000  // FAN_EVENT_ON_CHILD: what happens to the entries of a directory that is marked, but not further below
 	OnDir   Mask = 0x40000000 // FAN_ONDIR: what happens to directories too

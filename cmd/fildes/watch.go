@@ -39,6 +39,14 @@ and a path; a rename is one line with both:
 sysctl fs.inotify.max_queued_events allows. With --recursive all that is there
 follows, as Create. "Unwatched" says which directory can't be watched, and why.
 
+Files are watched by inotify, which anybody may use. Where it has not enough
+watches for --recursive, and as CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH are held,
+fanotify goes on: the first line says so. --fanotify has it from the start: one
+mark for a whole file system, however many directories there are, and the process
+that did it in JSON; equal events are joined; and what this program does isn't
+told. --filesystem reports all that happens on the file systems of the PATHs,
+through whatever mount, in containers too.
+
 Names are escaped for a terminal, and written as they are elsewhere; with -0
 everywhere, and lines end with NUL. With --format json a line is an object:
 
@@ -46,6 +54,7 @@ everywhere, and lines end with NUL. With --format json a line is an object:
   events  names, as above; a rename has MovedFrom and MovedTo
   path    and from, a rename's old path
   raw_path, raw_from   the bytes, in base64, of a path that isn't UTF-8
+  pid     with --fanotify and --filesystem, the process that did it
   found   true: found by looking into a directory that is new, or after Overflow
   overflow, error
 
@@ -58,12 +67,12 @@ var formats = []string{"text", "json"}
 func newWatch() *cobra.Command {
 	var o watch.Options
 	var events, format string
-	var null bool
+	var null, byFanotify, filesystem bool
 	cmd := &cobra.Command{
 		Use:     "watch PATH...",
 		Short:   "Print what happens to files and directories",
 		Long:    watchLong,
-		Example: "  fildes watch --recursive .\n  fildes watch --events CloseWrite,MovedTo /srv/incoming\n  fildes watch --recursive --format json /etc | jq -r .path",
+		Example: "  fildes watch --recursive .\n  fildes watch --events CloseWrite,MovedTo /srv/incoming\n  fildes watch --recursive --format json /etc | jq -r .path\n  fildes watch --filesystem --events CloseWrite /",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("which PATH? One at least is to be watched")
@@ -75,6 +84,12 @@ func newWatch() *cobra.Command {
 				if o.Mask == 0 || o.Mask&^inotify.AllEvents != 0 {
 					return fmt.Errorf("--events: %v can't be asked for", o.Mask&^inotify.AllEvents)
 				}
+			}
+			switch {
+			case filesystem:
+				o.Mechanism = watch.Filesystem
+			case byFanotify:
+				o.Mechanism = watch.Fanotify
 			}
 			switch {
 			case !slices.Contains(formats, format):
@@ -98,7 +113,9 @@ func newWatch() *cobra.Command {
 			}
 			var start time.Time
 			err := watch.Run(ctx, o, func(how string) error {
-				start = time.Now()
+				if start.IsZero() {
+					start = time.Now()
+				}
 				return note("watching %s; Ctrl-C ends it", how)
 			}, p.Print)
 			if start.IsZero() {
@@ -120,6 +137,8 @@ func newWatch() *cobra.Command {
 	f.StringVarP(&events, "events", "e", "", "report these `EVENTS` only (default: what changes files)")
 	f.StringVar(&format, "format", "text", "print lines as `FORMAT`: text or json")
 	f.BoolVarP(&null, "null", "0", false, "end lines with NUL, and write names as they are")
+	f.BoolVar(&byFanotify, "fanotify", false, "watch by fanotify, which tells who did it")
+	f.BoolVar(&filesystem, "filesystem", false, "watch the whole file systems that the PATHs are in")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

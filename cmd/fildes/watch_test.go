@@ -15,6 +15,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/fildes/fildes/fanotify"
+	"github.com/fildes/fildes/internal/fdtest"
 )
 
 // watching is a running "fildes watch".
@@ -48,7 +51,11 @@ func watch(t *testing.T, args ...string) *watching {
 		}
 	})
 	w.out, w.notes = bufio.NewReader(out), bufio.NewReader(notes)
-	if line := w.note(); !strings.HasPrefix(line, "fildes: watching ") || !strings.HasSuffix(line, "by inotify; Ctrl-C ends it") {
+	how := "inotify"
+	if slices.Contains(args, "--fanotify") || slices.Contains(args, "--filesystem") {
+		how = "fanotify"
+	}
+	if line := w.note(); !strings.HasPrefix(line, "fildes: watching ") || !strings.HasSuffix(line, "by "+how+"; Ctrl-C ends it") {
 		t.Fatalf("it begins with %q", line)
 	}
 	return w
@@ -122,6 +129,72 @@ func TestWatch(t *testing.T) {
 	rest, status := w.end()
 	if status != 0 || !strings.HasPrefix(rest, "|fildes: 4 events in ") || !strings.Contains(rest, "; none lost\n") {
 		t.Errorf("it ends with %d, %q", status, rest)
+	}
+}
+
+// needFanotify skips what the kernel or the user doesn't have. Events are of other processes, so that this one is a stranger.
+func needFanotify(t *testing.T, scope fanotify.Scope) {
+	t.Helper()
+	g, err := fanotify.New(&fanotify.Options{Report: fanotify.ReportDirFIDName})
+	if err == nil {
+		err = g.Mark(scope, t.TempDir(), fanotify.Create, 0)
+		_ = g.Close()
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, os.ErrPermission) && os.Geteuid() != 0:
+		fdtest.Need(t, "sys_admin", err.Error())
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.EOPNOTSUPP):
+		fdtest.Need(t, "fanotify", err.Error())
+	default:
+		t.Fatal(err)
+	}
+}
+
+func TestWatchFanotify(t *testing.T) {
+	needFanotify(t, fanotify.Inode)
+	dir := t.TempDir()
+	w := watch(t, "--fanotify", "--events", "Create,Delete", dir)
+	try(t, os.Mkdir(filepath.Join(dir, "a"), 0o700))
+	if got, want := w.line('\n'), "Create|IsDir      "+filepath.Join(dir, "a"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	try(t, os.Mkdir(filepath.Join(dir, "a", "below"), 0o700), os.Remove(filepath.Join(dir, "a", "below")), os.Remove(filepath.Join(dir, "a")))
+	if got, want := w.line('\n'), "Delete|IsDir      "+filepath.Join(dir, "a"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	try(t, w.cmd.Process.Signal(syscall.SIGINT))
+	if rest, status := w.end(); status != 0 || !strings.Contains(rest, "2 events in ") {
+		t.Errorf("it ends with %d, %q", status, rest)
+	}
+}
+
+func TestWatchFilesystem(t *testing.T) {
+	needFanotify(t, fanotify.Filesystem)
+	dir := t.TempDir()
+	w := watch(t, "--fanotify", "--recursive", "--format", "json", "--events", "Create,Moved", dir)
+	all := watch(t, "--filesystem", "--events", "Create", dir)
+	deep := filepath.Join(dir, "a", "b")
+	try(t, os.MkdirAll(deep, 0o700), os.Rename(deep, filepath.Join(dir, "c")), os.Mkdir(filepath.Join(dir, "c", "d"), 0o700))
+	for _, want := range []string{"a", "a/b", "c", "c/d"} {
+		var got struct {
+			Events []string
+			Path   string
+			From   string
+			PID    int
+		}
+		try(t, json.Unmarshal([]byte(w.line('\n')), &got))
+		if got.Path == deep && slices.Equal(got.Events, []string{"MovedFrom", "IsDir"}) { // a kernel without FAN_RENAME
+			try(t, json.Unmarshal([]byte(w.line('\n')), &got))
+		}
+		if filepath.Base(got.Path) != filepath.Base(want) || got.PID != os.Getpid() || !strings.HasPrefix(got.Path, dir+"/") {
+			t.Errorf("%+v, want %s", got, want)
+		}
+	}
+	for seen := 0; seen < 3; {
+		if strings.Contains(all.line('\n'), dir) {
+			seen++
+		}
 	}
 }
 

@@ -20,6 +20,8 @@ func Limit(err error) string {
 	switch {
 	case errors.Is(err, unix.EMFILE) && call == "inotify_init1" && descriptorLeft():
 		return sysctl("fs.inotify.max_user_instances")
+	case errors.Is(err, unix.EMFILE) && call == "fanotify_init" && descriptorLeft():
+		return sysctl("fs.fanotify.max_user_groups")
 	case errors.Is(err, unix.EMFILE):
 		var l unix.Rlimit
 		if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
@@ -32,6 +34,8 @@ func Limit(err error) string {
 		return sysctl("fs.epoll.max_user_watches")
 	case errors.Is(err, unix.ENOSPC) && call == "inotify_add_watch":
 		return sysctl("fs.inotify.max_user_watches")
+	case errors.Is(err, unix.ENOSPC) && call == "fanotify_mark":
+		return sysctl("fs.fanotify.max_user_marks")
 	case errors.Is(err, unix.ENOMEM):
 		return "the kernel is out of memory, or the memory cgroup is at its limit"
 	}

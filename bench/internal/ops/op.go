@@ -66,6 +66,10 @@ var Table = []Op{
 	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "fsnotify", Ours: planting(plantTree), Base: planting(plantFsnotify), Bound: 0.9, Slice: stream, Slices: 1, Allocs: 200_000},
 	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "raw walk", Ours: planting(plantTree), Base: planting(plantRaw), Bound: 1.3, Slice: stream, Slices: 1, Allocs: 200_000},
 
+	{ID: "Names16", Name: "Group, 16 names queued", Against: "raw", Ours: groupQueued(16), Base: rawGroupQueued(16), Bound: 1.2, Slices: 4},
+	{ID: "Names512", Name: "Group, 512 names queued", Against: "raw", Ours: groupQueued(512), Base: rawGroupQueued(512), Bound: 1.2, Slices: 4},
+	{ID: "Permission", Name: "open, answered at once", Against: "C", Ours: asking(ourListener), Base: asking(listenerInC), Bound: 1.15, Slice: time.Millisecond},
+
 	{ID: "CopyPipePipe", Name: "Copy pipe to pipe", Against: "io.Copy", Ours: between(pipeLine, pipeLine, ourCopy), Base: between(pipeLine, pipeLine, ioCopy), Bound: 0.77, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "io.Copy", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "C", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, inC("splice")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},

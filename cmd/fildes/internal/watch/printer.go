@@ -37,6 +37,7 @@ type line struct {
 	RawPath  []byte   `json:"raw_path,omitempty"`
 	From     string   `json:"from,omitempty"`
 	RawFrom  []byte   `json:"raw_from,omitempty"`
+	PID      int      `json:"pid,omitempty"`
 	Found    bool     `json:"found,omitempty"`
 	Error    string   `json:"error,omitempty"`
 	Overflow bool     `json:"overflow,omitempty"`
@@ -61,7 +62,7 @@ func (p *Printer) Print(ev Event) error {
 }
 
 func (p *Printer) printJSON(ev Event) {
-	l := line{Time: ev.Time.Format(time.RFC3339Nano), Events: []string{}, Found: ev.Found, Overflow: ev.Mask.Has(inotify.Overflow)}
+	l := line{Time: ev.Time.Format(time.RFC3339Nano), Events: []string{}, PID: ev.PID, Found: ev.Found, Overflow: ev.Mask.Has(inotify.Overflow)}
 	if ev.Mask != 0 {
 		l.Events = strings.Split(ev.Mask.String(), "|")
 	}
@@ -104,7 +105,7 @@ func (p *Printer) printText(ev Event) {
 	case ev.Err != nil:
 		text += p.name(ev.Err.Error())
 	case ev.Mask.Has(inotify.Overflow):
-		text += "events were lost: more were waiting than fs.inotify.max_queued_events"
+		text += "events were lost: more were waiting than max_queued_events allows"
 	case ev.From != "":
 		text += p.name(ev.From) + " -> " + p.name(ev.Path)
 	default:

@@ -19,7 +19,18 @@ type Options struct {
 	Paths     []string
 	Recursive bool
 	Mask      inotify.Mask // 0 is what changes files
+	Mechanism Mechanism
 }
+
+// A Mechanism is how files are watched.
+type Mechanism int
+
+// The mechanisms.
+const (
+	Auto       Mechanism = iota // inotify, or fanotify where that has not enough watches
+	Fanotify                    // of what is asked for
+	Filesystem                  // fanotify, of the file systems that it is in
+)
 
 // Usual is what changes files.
 const Usual = inotify.Create | inotify.Delete | inotify.Modify | inotify.CloseWrite | inotify.Attrib | inotify.Moved |
@@ -34,17 +45,21 @@ type Event struct {
 	Mask  inotify.Mask
 	Path  string
 	From  string
+	PID   int // who did it, where that is told
 	Found bool
 	Err   error
 }
 
-// Run watches until ctx ends, which is no error, and hands each event to emit, whose error ends it. It calls begun when everything is watched.
+// Run watches until ctx ends, which is no error, and hands each event to emit, whose error ends it. It calls begun when everything is watched, and again if it goes on in another way.
 func Run(ctx context.Context, o Options, begun func(how string) error, emit func(Event) error) error {
 	if o.Mask == 0 {
 		o.Mask = Usual
 	}
 	run := flat
-	if o.Recursive {
+	switch {
+	case o.Mechanism != Auto:
+		run = byFanotify
+	case o.Recursive:
 		run = recursive
 	}
 	err := run(ctx, o, begun, emit)
@@ -52,6 +67,18 @@ func Run(ctx context.Context, o Options, begun func(how string) error, emit func
 		return nil
 	}
 	return err
+}
+
+func byFanotify(ctx context.Context, o Options, begun func(string) error, emit func(Event) error) error {
+	m, err := mark(o)
+	if err != nil {
+		return err
+	}
+	if err := begun(m.how); err != nil {
+		_ = m.group.Close()
+		return err
+	}
+	return m.run(ctx, emit)
 }
 
 func recursive(ctx context.Context, o Options, begun func(string) error, emit func(Event) error) error {
@@ -76,7 +103,17 @@ func recursive(ctx context.Context, o Options, begun func(string) error, emit fu
 		}
 		now := time.Now()
 		for _, ev := range events[:n] {
-			if err := emit(Event{now, ev.Mask, ev.Path, ev.From, ev.Found, ev.Err}); err != nil {
+			if full(ev.Err) {
+				if m, err := mark(o); err == nil {
+					_ = t.Close()
+					if err := begun(m.how + ", because fs.inotify.max_user_watches is reached"); err != nil {
+						_ = m.group.Close()
+						return err
+					}
+					return m.run(ctx, emit)
+				}
+			}
+			if err := emit(Event{Time: now, Mask: ev.Mask, Path: ev.Path, From: ev.From, Found: ev.Found, Err: ev.Err}); err != nil {
 				return err
 			}
 		}
