@@ -31,7 +31,8 @@ func wake(h fdtest.Handle) error {
 
 func TestConform(t *testing.T) {
 	newGroup(t, &fanotify.Options{Report: fanotify.ReportDirFIDName})
-	dir, err := os.Open(t.TempDir())
+	base := home(t)
+	dir, err := os.Open(base)
 	check(t, err)
 	defer dir.Close()
 	fdtest.Conform(t, fdtest.Subject{
@@ -40,7 +41,8 @@ func TestConform(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			dir := t.TempDir()
+			dir := filepath.Join(base, fmt.Sprint(entries.Add(1)))
+			check(t, os.Mkdir(dir, 0o700))
 			if err := g.Mark(fanotify.Inode, dir, fanotify.Create|fanotify.OnDir, 0); err != nil {
 				_ = g.Close()
 				return nil, err

@@ -34,7 +34,9 @@ func TestScannerExample(t *testing.T) {
 
 func TestUnprivilegedExample(t *testing.T) {
 	newGroup(t, &fanotify.Options{Report: fanotify.ReportDirFIDName})
-	dirs := []string{t.TempDir(), t.TempDir()}
+	base := home(t)
+	dirs := []string{filepath.Join(base, "one"), filepath.Join(base, "two")}
+	check(t, errors.Join(os.Mkdir(dirs[0], 0o700), os.Mkdir(dirs[1], 0o700)))
 	ctx, cancel := context.WithCancel(bounded(t))
 	defer cancel()
 	got := make(chan string, 1)

@@ -21,6 +21,7 @@ import (
 	"github.com/fildes/fildes"
 	"github.com/fildes/fildes/fanotify"
 	"github.com/fildes/fildes/internal/fdtest"
+	"github.com/fildes/fildes/internal/fdtest/fixture"
 )
 
 func check(t testing.TB, err error) {
@@ -42,6 +43,12 @@ func touch(t testing.TB, path string) string {
 	return path
 }
 
+// link makes and removes a symbolic link.
+func link(t testing.TB, path string) {
+	t.Helper()
+	check(t, errors.Join(os.Symlink("x", path), os.Remove(path)))
+}
+
 // lacks ends a test that the kernel, or a right, is missing for.
 func lacks(t testing.TB, err error) {
 	t.Helper()
@@ -50,10 +57,36 @@ func lacks(t testing.TB, err error) {
 	case ok && ue.Feature == "fanotify_init":
 		fdtest.Need(t, "fanotify", err.Error())
 	case ok:
-		fdtest.Need(t, ue.Feature, err.Error())
+		fdtest.Need(t, strings.ToLower(ue.Feature), err.Error())
 	case errors.Is(err, syscall.EPERM) && os.Geteuid() != 0:
 		fdtest.Need(t, "sys_admin", err.Error())
 	}
+}
+
+// home is a directory of a file system whose handles can be reported: a tmpfs has no id before Linux 5.13.
+func home(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportFID})
+	err := g.Mark(fanotify.Inode, dir, fanotify.Attrib, 0)
+	if errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EOPNOTSUPP) {
+		return fixture.Ext4(t)
+	}
+	check(t, err)
+	return dir
+}
+
+// has says whether groups can report something here.
+func has(t testing.TB, r fanotify.Report) bool {
+	t.Helper()
+	g, err := fanotify.New(&fanotify.Options{Report: r})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return false
+	}
+	lacks(t, err)
+	check(t, err)
+	check(t, g.Close())
+	return true
 }
 
 func newGroup(t testing.TB, o *fanotify.Options) *fanotify.Group {
@@ -155,7 +188,7 @@ func TestDescriptor(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportDirFIDName})
-	dir := t.TempDir()
+	dir := home(t)
 	mark(t, g, fanotify.Inode, dir, fanotify.Create|fanotify.Delete|fanotify.Moved|fanotify.CloseWrite|fanotify.OnChild|fanotify.OnDir, fanotify.OnlyDir)
 	home, err := fanotify.HandleOf(dir)
 	check(t, err)
@@ -190,9 +223,25 @@ func TestNames(t *testing.T) {
 
 func TestFilesystem(t *testing.T) {
 	fdtest.NeedRoot(t)
-	dir := fdtest.Tmpfs(t)
-	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportDirFIDNameTarget | fanotify.ReportPIDFD, UnlimitedQueue: true, UnlimitedMarks: true})
-	mark(t, g, fanotify.Filesystem, dir, fanotify.Create|fanotify.Rename|fanotify.Delete|fanotify.OnDir, 0)
+	dir := home(t)
+	report, mask := fanotify.ReportDirFIDName, fanotify.Create|fanotify.MovedFrom|fanotify.Delete|fanotify.OnDir
+	target, pidfd := has(t, fanotify.ReportDirFIDNameTarget), has(t, fanotify.ReportPIDFD)
+	if target { // Rename came with it
+		report, mask = fanotify.ReportDirFIDNameTarget, fanotify.Create|fanotify.Rename|fanotify.Delete|fanotify.OnDir
+	}
+	if pidfd {
+		report |= fanotify.ReportPIDFD
+	}
+	g := newGroup(t, &fanotify.Options{Report: report, UnlimitedQueue: true, UnlimitedMarks: true})
+	mark(t, g, fanotify.Filesystem, dir, mask, 0)
+	next := func(t testing.TB, g *fanotify.Group) fanotify.Event {
+		t.Helper()
+		for {
+			if ev := next(t, g); ev.Own() {
+				return ev
+			}
+		}
+	}
 	sub := filepath.Join(dir, "a", "b c")
 	check(t, os.MkdirAll(sub, 0o700))
 	path := touch(t, filepath.Join(sub, "file"))
@@ -203,13 +252,15 @@ func TestFilesystem(t *testing.T) {
 		if got, err := ev.Path(); got != want || err != nil {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
-		pidfd, err := ev.TakePIDFD()
-		check(t, err)
-		if err := unix.PidfdSendSignal(int(pidfd.Fd()), 0, nil, 0); err != nil {
-			t.Error(err)
+		if pidfd {
+			p, err := ev.TakePIDFD()
+			check(t, err)
+			if err := unix.PidfdSendSignal(int(p.Fd()), 0, nil, 0); err != nil {
+				t.Error(err)
+			}
+			_ = p.Close()
 		}
-		_ = pidfd.Close()
-		if h, ok := ev.Object(); !ok || want == path && !h.Equal(object) {
+		if h, ok := ev.Object(); ok != target || target && want == path && !h.Equal(object) {
 			t.Errorf("%+v, %v, want %+v", h, ok, object)
 		}
 		check(t, ev.Close())
@@ -217,10 +268,14 @@ func TestFilesystem(t *testing.T) {
 	other := filepath.Join(dir, "a", "other")
 	check(t, os.Rename(path, other))
 	ev := next(t, g)
-	old, err1 := ev.OldPath()
-	now, err2 := ev.Path()
-	if ev.Mask != fanotify.Rename || old != path || now != other || err1 != nil || err2 != nil {
-		t.Errorf("%v %q -> %q, %v, %v", ev.Mask, old, now, err1, err2)
+	now, err := ev.Path()
+	if target {
+		old, oerr := ev.OldPath()
+		if ev.Mask != fanotify.Rename || old != path || now != other || err != nil || oerr != nil {
+			t.Errorf("%v %q -> %q, %v, %v", ev.Mask, old, now, err, oerr)
+		}
+	} else if ev.Mask != fanotify.MovedFrom || now != path || err != nil {
+		t.Errorf("%v %q, %v", ev.Mask, now, err)
 	}
 	f, err := g.OpenHandle(object, os.O_RDONLY)
 	check(t, err)
@@ -232,7 +287,6 @@ func TestFilesystem(t *testing.T) {
 	if _, err := g.Path(object); !errors.Is(err, fanotify.ErrStale) || !errors.Is(err, syscall.ESTALE) {
 		t.Error(err)
 	}
-	// What Resolve keeps open doesn't keep the file system.
 	check(t, g.Close())
 	check(t, os.RemoveAll(filepath.Join(dir, "a")))
 }
@@ -265,7 +319,7 @@ func TestMountScope(t *testing.T) {
 
 func TestMarkAt(t *testing.T) {
 	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportFID})
-	dir := t.TempDir()
+	dir := home(t)
 	d, err := os.Open(dir)
 	check(t, err)
 	defer d.Close()
@@ -381,7 +435,7 @@ func TestUnprivileged(t *testing.T) {
 		}
 	}
 	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportDirFIDName})
-	dir := t.TempDir()
+	dir := home(t)
 	for _, scope := range []fanotify.Scope{fanotify.Mount, fanotify.Filesystem} {
 		if err := g.Mark(scope, dir, fanotify.Open, 0); !errors.Is(err, os.ErrPermission) {
 			t.Errorf("%v: %v", scope, err)
@@ -411,10 +465,10 @@ func TestOverflow(t *testing.T) {
 	if n > 1<<17 {
 		fdtest.Need(t, "queue_limit", "fs.fanotify.max_queued_events is too high for a test")
 	}
-	dir := t.TempDir()
+	dir := home(t)
 	mark(t, g, fanotify.Inode, dir, fanotify.Create, 0)
 	for i := range n + 10 {
-		check(t, os.Symlink("x", filepath.Join(dir, fmt.Sprint(i))))
+		link(t, filepath.Join(dir, fmt.Sprint(i)))
 	}
 	b := new(fanotify.Batch)
 	events, overflows := 0, 0
@@ -592,7 +646,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 
 func TestFromFile(t *testing.T) {
 	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportDirFIDName})
-	dir := t.TempDir()
+	dir := home(t)
 	mark(t, g, fanotify.Inode, dir, fanotify.Create, 0)
 	f, err := g.File()
 	check(t, err)
@@ -619,7 +673,7 @@ func TestFromFile(t *testing.T) {
 
 func TestManyReaders(t *testing.T) {
 	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportDirFIDName})
-	dir := t.TempDir()
+	dir := home(t)
 	mark(t, g, fanotify.Inode, dir, fanotify.Create, 0)
 	n := fdtest.Rounds(2000)
 	var mu sync.Mutex
@@ -660,7 +714,7 @@ func TestManyReaders(t *testing.T) {
 		})
 	}
 	for i := range n {
-		check(t, os.Symlink("x", filepath.Join(dir, fmt.Sprint(i))))
+		link(t, filepath.Join(dir, fmt.Sprint(i)))
 	}
 	wg.Wait()
 	if len(seen) != n {

@@ -41,9 +41,9 @@ follows, as Create. "Unwatched" says which directory can't be watched, and why.
 
 Files are watched by inotify, which anybody may use. Where it has not enough
 watches for --recursive, and as CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH are held,
-fanotify goes on: the first line says so. --fanotify has it from the start: one
-mark for a whole file system, however many directories there are, and the process
-that did it in JSON; equal events are joined; and what this program does isn't
+fanotify goes on: a line says so. --fanotify has it from the start: one mark
+for a whole file system, however many directories it has, and the process
+that did it in JSON; equal events are joined; what this program does isn't
 told. --filesystem reports all that happens on the file systems of the PATHs,
 through whatever mount, in containers too.
 

@@ -36,6 +36,7 @@ var emulatorLacks = map[string]string{
 	"tiocgdev":  "qemu doesn't know it",
 	"zerocopy":  "qemu doesn't know SO_ZEROCOPY",
 
+	"fanotify":          "qemu doesn't know fanotify_init",
 	"inotify_setnextwd": "qemu doesn't know the ioctl",
 
 	"xfs": "there is no device to mount",
