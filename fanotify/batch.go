@@ -289,8 +289,8 @@ func (g *Group) adopt(num int, b *Batch) (left int) {
 		r := ref{}
 		switch {
 		case question && !g.askOwn && g.own(int(h.pid)):
-			_ = g.write(num, h.fd, Allow, nil)
 			g.counts.own.Add(1)
+			_ = g.write(num, h.fd, Allow, nil)
 			closeBoth(h.fd, pidfd)
 			r = skipped
 		case h.fd >= 0 || pidfd >= 0:
