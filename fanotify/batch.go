@@ -321,7 +321,7 @@ func (g *Group) adopt(num int, b *Batch) (left int) {
 func (g *Group) Read(ctx context.Context) (Event, error) {
 	ev, err := g.read(ctx)
 	if err == nil {
-		ev.guarded()
+		ev = ev.guarded()
 	}
 	return ev, fail("read", "", err)
 }

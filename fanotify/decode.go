@@ -186,7 +186,7 @@ func (e Event) entry(types ...uint8) (en Entry, ok bool) {
 			if !terminated {
 				return Entry{}, false
 			}
-			en.Name = name[:len(name):len(name)]
+			en.Name = slices.Clip(name)
 		}
 		return en, true
 	}

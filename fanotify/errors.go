@@ -60,8 +60,8 @@ func fail(op, path string, err error) error {
 
 // failRead is fail for ReadAt, where io.EOF is itself.
 func failRead(err error) error {
-	if err == io.EOF {
-		return err
+	if errors.Is(err, io.EOF) {
+		return io.EOF
 	}
 	return fail("read-at", "", err)
 }

@@ -193,17 +193,16 @@ func (e Event) Keep() (Event, error) {
 		e.ref = moved
 	}
 	e.info = slices.Clone(e.info)
-	e.guarded()
-	return e, nil
+	return e.guarded(), nil
 }
 
-// guarded makes the event end when it is forgotten.
-func (e *Event) guarded() {
-	if e.ref == (ref{}) {
-		return
+// guarded is the event with what makes it end when it is forgotten.
+func (e Event) guarded() Event {
+	if e.ref != (ref{}) {
+		e.guard = &guard{e.group, e.ref}
+		runtime.AddCleanup(e.guard, func(g guard) { g.group.drop(g.ref) }, *e.guard)
 	}
-	e.guard = &guard{e.group, e.ref}
-	runtime.AddCleanup(e.guard, func(g guard) { g.group.drop(g.ref) }, *e.guard)
+	return e
 }
 
 // Close ends the event: if it waits for an answer it gets the group's default, and what wasn't taken of its descriptors is closed. A second Close returns [os.ErrClosed].

@@ -255,9 +255,10 @@ func TestFilesystem(t *testing.T) {
 		if pidfd {
 			p, err := ev.TakePIDFD()
 			check(t, err)
-			if err := unix.PidfdSendSignal(int(p.Fd()), 0, nil, 0); err != nil {
-				t.Error(err)
-			}
+			c, err := p.SyscallConn()
+			check(t, err)
+			check(t, c.Control(func(fd uintptr) { err = unix.PidfdSendSignal(int(fd), 0, nil, 0) }))
+			check(t, err)
 			_ = p.Close()
 		}
 		if h, ok := ev.Object(); ok != target || target && want == path && !h.Equal(object) {
@@ -450,7 +451,12 @@ func TestUnprivileged(t *testing.T) {
 	if _, err := ev.Path(); !errors.Is(err, os.ErrPermission) {
 		t.Error(err)
 	}
-	<-newStranger(t).open(t, dir)
+	s := newStranger(t)
+	wantErrno(t, "open", s.open(t, dir), 0)
+	touch(t, filepath.Join(dir, "more"))
+	if ev := next(t, g); !ev.Own() {
+		t.Errorf("%+v", ev)
+	}
 }
 
 func TestOverflow(t *testing.T) {

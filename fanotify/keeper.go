@@ -124,7 +124,7 @@ func (g *Group) readAhead() {
 			if _, err := g.fill(num, &b); err != nil {
 				return err
 			}
-			a.rest = append(a.rest[:len(a.rest):len(a.rest)], b.rest...)
+			a.rest = append(slices.Clip(a.rest), b.rest...)
 			a.refs, a.next = append(slices.Clone(a.refs[a.next:]), b.refs...), 0
 			a.group = g
 			more, found = true, true

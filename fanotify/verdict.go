@@ -210,7 +210,7 @@ func (g *Group) refusedReply(group int, v Verdict, rule bool, err error) error {
 		b[8] = 1
 		binary.NativeEndian.PutUint16(b[10:], ruleSize)
 		putResponse(b[:], noFD, Allow|withInfo|withAudit) // to none: it only tells whether the kernel knows the record
-		if _, perr := sys.Write(group, b[:]); perr == syscall.EINVAL {
+		if _, perr := sys.Write(group, b[:]); errors.Is(perr, syscall.EINVAL) {
 			return &fildes.UnsupportedError{Feature: "FAN_RESPONSE_INFO_AUDIT_RULE", Since: "6.3", Err: err}
 		}
 	}

@@ -116,7 +116,8 @@ func rawGroupQueued(queued int) Setup {
 // listenEnv makes a program that has this package a listener for the file that it names.
 const listenEnv = "FILDES_BENCH_LISTEN"
 
-func init() {
+// Listen is for the beginning of a program that measures: if it was started to be a listener, it is one, until it is killed.
+func Listen() {
 	if path := os.Getenv(listenEnv); path != "" {
 		listen(path)
 	}
