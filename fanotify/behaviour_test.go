@@ -200,3 +200,37 @@ func TestOpenFlags(t *testing.T) {
 	}
 	quiet(t, g) // what is done by the event's descriptor isn't told
 }
+
+// What one group ignores, others are told.
+func TestIgnoreIsTheGroups(t *testing.T) {
+	path := touch(t, filepath.Join(t.TempDir(), "file"))
+	var groups []*fanotify.Group
+	for range 2 {
+		g := newGroup(t, nil)
+		mark(t, g, fanotify.Inode, path, fanotify.Modify|fanotify.CloseWrite, 0)
+		groups = append(groups, g)
+	}
+	mark(t, groups[0], fanotify.Inode, path, fanotify.CloseWrite, fanotify.IgnoreLegacy|fanotify.SurviveModify)
+	check(t, os.Truncate(path, 1))
+	check(t, os.WriteFile(path, []byte("other"), 0))
+	if ev := next(t, groups[0]); ev.Mask != fanotify.Modify {
+		t.Error(ev.Mask)
+	}
+	quiet(t, groups[0])
+	if ev := next(t, groups[1]); ev.Mask != fanotify.Modify|fanotify.CloseWrite {
+		t.Error(ev.Mask)
+	}
+	// Without SurviveModify it ends with the first change.
+	g := newGroup(t, nil)
+	mark(t, g, fanotify.Inode, path, fanotify.Modify|fanotify.Open, 0)
+	mark(t, g, fanotify.Inode, path, fanotify.Open, fanotify.IgnoreLegacy)
+	_, err := os.ReadFile(path)
+	check(t, err)
+	quiet(t, g)
+	check(t, os.Truncate(path, 0))
+	_, err = os.ReadFile(path)
+	check(t, err)
+	if ev := next(t, g); ev.Mask != fanotify.Open { // of truncate(2), which has no open file, only groups with handles are told
+		t.Error(ev.Mask)
+	}
+}

@@ -13,7 +13,7 @@ type Mask uint64
 // What can be asked for.
 const (
 	Access       Mask = 0x1        // FAN_ACCESS: it was read
-	Modify       Mask = 0x2        // FAN_MODIFY: it was written or truncated
+	Modify       Mask = 0x2        // FAN_MODIFY: it was written or truncated; truncation by path is told with file handles only
 	Attrib       Mask = 0x4        // FAN_ATTRIB: its metadata changed; needs file handles. Linux 5.1
 	CloseWrite   Mask = 0x8        // FAN_CLOSE_WRITE: who could write has closed it
 	CloseNoWrite Mask = 0x10       // FAN_CLOSE_NOWRITE: who couldn't write has closed it
