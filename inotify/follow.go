@@ -206,13 +206,14 @@ func (t *Tree) from(ev, to Event) {
 		return
 	}
 	kid, replaced := old.kids[ev.Name], target.kids[to.Name]
-	known := kid != nil || old.reported(ev.Name)
+	known, sure := kid != nil || !dir && old.reported(ev.Name), true
 	switch {
-	case kid != nil && kid.link == dir: // an exchange has put it there, and it isn't what this is about
+	case kid != nil && (kid.link == dir || target.below(kid)): // an exchange has put it there, or a later rename, and it isn't what this is about
 		known = false
 	case kid != nil:
 		// What is known under the old name may have come there later.
-		known = t.at(kid, target.entry(to.Name, true), kid.link) != another
+		p := t.at(kid, target.entry(to.Name, true), kid.link)
+		known, sure = p != another, p == here
 	}
 	found := kid == nil && (replaced != nil && t.stays(replaced) || replaced == nil && target.announced(to.Name, dir)) // by a look, under the new name
 	if !known || found {
@@ -226,18 +227,17 @@ func (t *Tree) from(ev, to Event) {
 	if replaced != nil && replaced != kid {
 		t.forget(replaced)
 	}
-	switch {
-	case kid != nil:
+	if kid != nil {
 		delete(old.kids, ev.Name)
 		kid.parent, kid.name = target, to.Name
 		target.adopt(kid)
 		t.retry()
-	case dir:
-		t.push(target, to.Name, false)
 	}
 	old.set(ev.Name, absent)
 	target.set(to.Name, entryOf(dir))
-	delete(t.doubts, doubt{target, to.Name})
+	if delete(t.doubts, doubt{target, to.Name}); !sure { // it may have been another one, of an exchange
+		t.doubts[doubt{target, to.Name}] = struct{}{}
+	}
 	t.again(old, ev.Name)
 }
 
@@ -265,6 +265,12 @@ func (t *Tree) again(n *node, name string) {
 		return
 	}
 	if typ, err := sys.Lookup(num, name, false); err == nil {
+		if kid := n.kids[name]; kid != nil {
+			if kid.watch == 0 || t.stays(kid) {
+				return
+			}
+			t.lose(kid)
+		}
 		t.open(n, t.pending(), false)
 		t.find(n, num, []byte(name), direntType(typ))
 		n.set(name, entryOf(typ == unix.S_IFDIR))

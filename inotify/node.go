@@ -5,6 +5,7 @@ package inotify
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"slices"
 	"syscall"
 
@@ -55,6 +56,16 @@ func (n *node) append(p []byte, full bool) []byte {
 func (n *node) entry(name string, full bool) string {
 	kid := node{parent: n, name: name}
 	return kid.path(full)
+}
+
+// below says whether n is a, or below it.
+func (n *node) below(a *node) bool {
+	for ; n != nil; n = n.parent {
+		if n == a {
+			return true
+		}
+	}
+	return false
 }
 
 // reported says whether the reader knows of the entry, as far as we know.
@@ -140,7 +151,7 @@ func (t *Tree) retry() {
 		}
 	}
 	t.missed = t.missed[:0]
-	for d := range t.doubts {
+	for _, d := range slices.Collect(maps.Keys(t.doubts)) {
 		t.again(d.node, d.name)
 	}
 }
@@ -148,7 +159,7 @@ func (t *Tree) retry() {
 // uproot gives up the roots whose paths lead elsewhere, because a directory above was renamed: of that there is no event.
 func (t *Tree) uproot() {
 	for _, n := range slices.Clone(t.roots) {
-		if n.watch != 0 && t.at(n, n.full, true) != here {
+		if p := t.at(n, n.full, true); n.watch != 0 && (p == nothing || p == another) {
 			t.lose(n)
 		}
 	}

@@ -599,3 +599,32 @@ func TestTreeHalfRemoved(t *testing.T) {
 	touch(t, base+"/two/y")
 	check(t, c.Err())
 }
+
+// What an exchange has put where is found, also where the paths are the past's because a directory above was renamed before the events were read.
+func TestTreeExchange(t *testing.T) {
+	for _, kinds := range []string{"dir dir", "dir file", "file dir", "file file"} {
+		for _, moved := range []string{"", "p", "q", "p q"} {
+			t.Run(kinds+" "+moved, func(t *testing.T) {
+				root := t.TempDir()
+				one, other, _ := strings.Cut(kinds, " ")
+				for path, kind := range map[string]string{root + "/p/a": one, root + "/q/b": other} {
+					check(t, os.Mkdir(filepath.Dir(path), 0o700))
+					if kind == "dir" {
+						check(t, os.Mkdir(path, 0o700))
+						path += "/" + filepath.Base(path)
+					}
+					touch(t, path)
+				}
+				tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, Existing: true})
+				check(t, tree.Add(t.Context(), root))
+				check(t, unix.Renameat2(unix.AT_FDCWD, root+"/p/a", unix.AT_FDCWD, root+"/q/b", unix.RENAME_EXCHANGE))
+				for _, dir := range strings.Fields(moved) {
+					check(t, os.Rename(root+"/"+dir, root+"/"+dir+dir))
+				}
+				p := picture{}
+				readAll(t, tree, p, false)
+				compare(t, p, walk(t, root))
+			})
+		}
+	}
+}
