@@ -113,6 +113,10 @@ func (t *Tree) event(ev Event) {
 		if parent != nil { // what it was mounted on comes to light
 			t.push(parent, name, false)
 		}
+	case ev.Mask.Has(MoveSelf) && n.link && !t.stays(n): // or the link leads elsewhere now
+		parent, name := n.parent, n.name
+		t.lose(n)
+		t.again(parent, name)
 	case ev.Name == "" && n.parent != nil: // its parent tells too
 	case ev.Mask.Has(MoveSelf) && t.at(n, n.full, true) == here: // before it was added, under this name
 	case ev.Name == "":
@@ -128,6 +132,9 @@ func (t *Tree) event(ev Event) {
 		t.depart(n, ev.Name, ev.Mask)
 	case n.reported(ev.Name) && !t.skips(n, ev.Name, ev.Mask.Has(IsDir)):
 		t.report(TreeEvent{Path: n.entry(ev.Name, false), Mask: ev.Mask})
+		if ev.Mask.Has(Attrib|IsDir) && n.kids[ev.Name] == nil { // it couldn't be watched, and now perhaps it can
+			t.push(n, ev.Name, false)
+		}
 	}
 }
 
@@ -139,7 +146,7 @@ func (t *Tree) arrive(n *node, name string, mask Mask) {
 		return
 	}
 	kid := n.kids[name]
-	if kid != nil && kid.watch != 0 && t.stays(kid) { // found already, by a look
+	if kid != nil && kid.found() && t.stays(kid) { // found already, by a look
 		return
 	}
 	known := n.announced(name, dir)
@@ -208,7 +215,7 @@ func (t *Tree) from(ev, to Event) {
 	kid, replaced := old.kids[ev.Name], target.kids[to.Name]
 	known, sure := kid != nil || !dir && old.reported(ev.Name), true
 	switch {
-	case kid != nil && (kid.link == dir || target.below(kid)): // an exchange has put it there, or a later rename, and it isn't what this is about
+	case kid != nil && (kid.link == dir || target.below(kid) || replaced != kid && kid.below(replaced)): // an exchange has put it there, or a later rename, and it isn't what this is about
 		known = false
 	case kid != nil:
 		// What is known under the old name may have come there later.
@@ -266,7 +273,7 @@ func (t *Tree) again(n *node, name string) {
 	}
 	if typ, err := sys.Lookup(num, name, false); err == nil {
 		if kid := n.kids[name]; kid != nil {
-			if kid.watch == 0 || t.stays(kid) {
+			if !kid.found() || t.stays(kid) {
 				return
 			}
 			t.lose(kid)
@@ -295,6 +302,7 @@ func (t *Tree) overflow() {
 	t.byWatch = make(map[Watch]*node)
 	clear(t.taken)
 	clear(t.doubts)
+	clear(t.ways)
 	t.windows, t.missed = nil, nil
 	for i, root := range t.roots {
 		fresh := &node{name: root.name, full: root.full}

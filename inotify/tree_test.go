@@ -429,6 +429,94 @@ func TestTreeUnreadable(t *testing.T) {
 	if ev.Path != base+"/closed" {
 		t.Errorf("%+v", ev)
 	}
+	check(t, os.Rename(base+"/closed", base+"/moved")) // tried again under its new name
+	moved := []string{"MovedFrom|IsDir /closed", "MovedTo|IsDir /moved"}
+	if got := treeEvents(t, tree, base); len(got) != 3 || !slices.Equal(got[:2], moved) || !strings.Contains(got[2], "permission denied") {
+		t.Errorf("%q", got)
+	}
+	tree = newTree(t, nil)
+	check(t, tree.Add(t.Context(), base))
+	_, err = tree.Read(bounded(t))
+	check(t, err)
+	touch(t, base+"/moved/x")
+	check(t, os.Chmod(base+"/moved", 0o700))
+	wantEvents(t, tree, base, "Attrib|IsDir /moved", "Create /moved/x found")
+	touch(t, base+"/moved/y")
+	wantEvents(t, tree, base, "Create /moved/y", "CloseWrite /moved/y")
+}
+
+// What two links lead to is reported under one, and under the other when that is gone.
+func TestTreeTwoWays(t *testing.T) {
+	base, other := t.TempDir(), t.TempDir()
+	check(t, errors.Join(os.Mkdir(other+"/d", 0o700), os.Symlink(other, base+"/a"), os.Symlink(other, base+"/b")))
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, FollowLinks: true})
+	check(t, tree.Add(t.Context(), base))
+	touch(t, other+"/x")
+	got := treeEvents(t, tree, base)
+	first, second := "/a", "/b"
+	if slices.Equal(got, []string{"Create /b/x"}) {
+		first, second = second, first
+	} else if !slices.Equal(got, []string{"Create /a/x"}) {
+		t.Fatalf("%q", got)
+	}
+	check(t, os.Rename(base+second, base+"/c"))
+	wantEvents(t, tree, base, "MovedFrom|MovedTo /c from "+second)
+	check(t, os.Remove(base+first))
+	got = treeEvents(t, tree, base)
+	if slices.Sort(got); !slices.Equal(got, []string{"Create /c/x found", "Create|IsDir /c/d found", "Delete " + first}) {
+		t.Errorf("%q", got)
+	}
+	touch(t, other+"/d/y")
+	wantEvents(t, tree, base, "Create /c/d/y")
+	check(t, os.Symlink(other+"/d", base+"/e")) // a second way to what is below
+	wantEvents(t, tree, base, "Create /e")
+	check(t, os.Remove(base+"/c"))
+	wantEvents(t, tree, base, "Delete /c", "Create /e/y found")
+	if n := tree.Len(); n != 2 {
+		t.Error(n)
+	}
+	check(t, os.RemoveAll(other+"/d"))
+	wantEvents(t, tree, base, "Delete /e/y")
+	check(t, os.Remove(base+"/e"))
+	wantEvents(t, tree, base, "Delete /e")
+}
+
+// A root is a way too.
+func TestTreeWayRemoved(t *testing.T) {
+	base, other := t.TempDir(), t.TempDir()
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, FollowLinks: true})
+	check(t, errors.Join(tree.Add(t.Context(), other), os.Symlink(other, base+"/link"), tree.Add(t.Context(), base)))
+	touch(t, other+"/x")
+	wantEvents(t, tree, other, "Create /x")
+	var got inotify.TreeEvent
+	c := fdtest.Go(t, func() (err error) { got, err = tree.Read(bounded(t)); return err }).Parked()
+	check(t, tree.Remove(other))
+	check(t, c.Err())
+	if got.Path != base+"/link/x" || !got.Found {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What a link led to is renamed: the link leads nowhere, or elsewhere.
+func TestTreeTargetRenamed(t *testing.T) {
+	base, other := t.TempDir(), t.TempDir()
+	check(t, errors.Join(os.Mkdir(other+"/d", 0o700), os.Symlink(other+"/d", base+"/link")))
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, FollowLinks: true})
+	check(t, tree.Add(t.Context(), base))
+	check(t, os.Rename(other+"/d", other+"/e"))
+	touch(t, other+"/e/unseen")
+	wantEvents(t, tree, base, "MovedFrom /link", "Create /link found")
+	check(t, os.Remove(base+"/link"))
+	check(t, os.Symlink(other+"/e", base+"/link"))
+	wantEvents(t, tree, base, "Delete /link", "Create /link", "Create /link/unseen found")
+	check(t, errors.Join(os.Mkdir(other+"/f", 0o700), unix.Renameat2(unix.AT_FDCWD, other+"/e", unix.AT_FDCWD, other+"/f", unix.RENAME_EXCHANGE)))
+	wantEvents(t, tree, base, "MovedFrom /link", "Create /link found")
+	touch(t, other+"/e/seen")
+	wantEvents(t, tree, base, "Create /link/seen")
+	check(t, os.Rename(other+"/e", base+"/e")) // into the tree
+	p := picture{base + "/link": false, base + "/link/seen": false}
+	readAll(t, tree, p, false)
+	compare(t, p, walk(t, base))
 }
 
 // After an Overflow all that is there is reported, and the watches of what has left are gone.
