@@ -19,7 +19,7 @@ func Limit(err error) string {
 	}
 	switch {
 	case errors.Is(err, unix.EMFILE) && call == "inotify_init1" && descriptorLeft():
-		return sysctl("fs.inotify.max_user_instances")
+		return notifyLimit("instances")
 	case errors.Is(err, unix.EMFILE):
 		var l unix.Rlimit
 		if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
@@ -31,7 +31,7 @@ func Limit(err error) string {
 	case errors.Is(err, unix.ENOSPC) && call == "epoll_ctl":
 		return sysctl("fs.epoll.max_user_watches")
 	case errors.Is(err, unix.ENOSPC) && call == "inotify_add_watch":
-		return sysctl("fs.inotify.max_user_watches")
+		return notifyLimit("watches")
 	case errors.Is(err, unix.ENOMEM):
 		return "the kernel is out of memory, or the memory cgroup is at its limit"
 	}
@@ -48,9 +48,23 @@ func descriptorLeft() bool {
 }
 
 func sysctl(name string) string {
-	b, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
-	if err != nil {
+	value := sysctlValue(name)
+	if value == "" {
 		return "raise the sysctl " + name
 	}
-	return fmt.Sprintf("the sysctl %s is %s: raise it", name, strings.TrimSpace(string(b)))
+	return fmt.Sprintf("the sysctl %s is %s: raise it", name, value)
+}
+
+func sysctlValue(name string) string {
+	b, _ := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
+	return strings.TrimSpace(string(b))
+}
+
+// notifyLimit names the limit on inotify's watches or instances. A user namespace has one of its own, too.
+func notifyLimit(what string) string {
+	all, own := sysctlValue("fs.inotify.max_user_"+what), sysctlValue("user.max_inotify_"+what)
+	if all == "" || own == "" || all == own { // elsewhere they are the same
+		return sysctl("fs.inotify.max_user_" + what)
+	}
+	return fmt.Sprintf("the sysctl fs.inotify.max_user_%s is %s, and user.max_inotify_%s of this user namespace %s: raise the one that is too low", what, all, what, own)
 }
