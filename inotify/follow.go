@@ -153,6 +153,8 @@ func (t *Tree) arrive(n *node, name string, mask Mask) {
 	if kid != nil { // what was found has gone again since, of which an event will tell
 		t.lose(kid)
 		known = false
+	} else if n.announced(name, !dir) { // likewise
+		t.report(TreeEvent{Path: n.entry(name, false), Mask: movedFrom(!dir)})
 	}
 	if !known {
 		t.report(TreeEvent{Path: n.entry(name, false), Mask: mask})

@@ -716,3 +716,16 @@ func TestTreeExchange(t *testing.T) {
 		}
 	}
 }
+
+// An entry that was found as a file, though events tell first of a directory of its name: each is reported, and that it has gone.
+func TestTreeOtherKind(t *testing.T) {
+	root := t.TempDir()
+	check(t, os.Mkdir(root+"/c", 0o700))
+	tree := newTree(t, structure)
+	check(t, tree.Add(t.Context(), root))
+	p := picture{root + "/c": true}
+	check(t, errors.Join(os.Rename(root+"/c", root+"/x"), os.Mkdir(root+"/c", 0o700), os.Remove(root+"/c")))
+	touch(t, root+"/c")
+	readAll(t, tree, p, true)
+	compare(t, p, walk(t, root))
+}
