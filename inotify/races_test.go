@@ -136,18 +136,18 @@ func TestDeletedIsGone(t *testing.T) {
 func TestSendfileAndAttributes(t *testing.T) {
 	dir := t.TempDir()
 	check(t, os.WriteFile(dir+"/in", []byte("hello"), 0o600))
-	in, err := os.Open(dir + "/in")
+	in, err := unix.Open(dir+"/in", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	check(t, err)
-	defer in.Close()
-	out, err := os.Create(dir + "/out")
+	defer unix.Close(in)
+	out, err := unix.Open(dir+"/out", unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
 	check(t, err)
-	defer out.Close()
+	defer unix.Close(out)
 	w := newWatcher(t)
 	from, err := w.Add(dir+"/in", inotify.Access|inotify.Attrib, 0)
 	check(t, err)
 	to, err := w.Add(dir+"/out", inotify.Modify, 0)
 	check(t, err)
-	n, err := unix.Sendfile(int(out.Fd()), int(in.Fd()), nil, 5)
+	n, err := unix.Sendfile(out, in, nil, 5)
 	if check(t, err); n != 5 {
 		t.Error(n)
 	}

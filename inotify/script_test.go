@@ -177,23 +177,28 @@ func (s *script) do(ctx context.Context, words []string) error {
 	return files(command, s.path(arg(0)), s.path(arg(1)))
 }
 
-func opened(command string, f *os.File) (err error) {
-	num, b := int(f.Fd()), make([]byte, 1)
-	switch command {
-	case "write-open":
-		_, err = unix.Write(num, b)
-	case "read-open":
-		_, err = unix.Read(num, b)
-	case "write-nothing":
-		_, err = unix.Write(num, nil)
-	case "read-nothing":
-		_, err = unix.Read(num, nil)
-	case "chmod-open":
-		err = unix.Fchmod(num, 0o640)
-	case "allocate":
-		err = unix.Fallocate(num, 0, 0, 100)
+func opened(command string, f *os.File) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
 	}
-	return err
+	b := make([]byte, 1)
+	return errors.Join(c.Control(func(num uintptr) {
+		switch num := int(num); command {
+		case "write-open":
+			_, err = unix.Write(num, b)
+		case "read-open":
+			_, err = unix.Read(num, b)
+		case "write-nothing":
+			_, err = unix.Write(num, nil)
+		case "read-nothing":
+			_, err = unix.Read(num, nil)
+		case "chmod-open":
+			err = unix.Fchmod(num, 0o640)
+		case "allocate":
+			err = unix.Fallocate(num, 0, 0, 100)
+		}
+	}), err)
 }
 
 func files(command, a, b string) error {

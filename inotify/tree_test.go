@@ -264,8 +264,23 @@ func TestTreeExact(t *testing.T) {
 // events reads what there is, as text.
 func treeEvents(t testing.TB, tree *inotify.Tree, root string) []string {
 	t.Helper()
-	var all []string
-	for _, ev := range readAll(t, tree, picture{}, false) {
+	return texts(readAll(t, tree, picture{}, false), root)
+}
+
+// someEvents reads as many, as text.
+func someEvents(t testing.TB, tree *inotify.Tree, root string, n int) []string {
+	t.Helper()
+	var all []inotify.TreeEvent
+	for range n {
+		ev, err := tree.Read(bounded(t))
+		check(t, err)
+		all = append(all, ev)
+	}
+	return texts(all, root)
+}
+
+func texts(events []inotify.TreeEvent, root string) (all []string) {
+	for _, ev := range events {
 		s := ev.Mask.String() + " " + strings.TrimPrefix(ev.Path, root)
 		if ev.From != "" {
 			s += " from " + strings.TrimPrefix(ev.From, root)
@@ -690,11 +705,11 @@ func TestTreeHalfRemoved(t *testing.T) {
 
 // What an exchange has put where is found, also where the paths are the past's because a directory above was renamed before the events were read.
 func TestTreeExchange(t *testing.T) {
-	for _, kinds := range []string{"dir dir", "dir file", "file dir", "file file"} {
+	for _, kinds := range []string{"dir/dir", "dir/file", "file/dir", "file/file"} {
 		for _, moved := range []string{"", "p", "q", "p q"} {
 			t.Run(kinds+" "+moved, func(t *testing.T) {
 				root := t.TempDir()
-				one, other, _ := strings.Cut(kinds, " ")
+				one, other, _ := strings.Cut(kinds, "/")
 				for path, kind := range map[string]string{root + "/p/a": one, root + "/q/b": other} {
 					check(t, os.Mkdir(filepath.Dir(path), 0o700))
 					if kind == "dir" {
