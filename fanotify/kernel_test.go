@@ -138,7 +138,7 @@ func TestLimits(t *testing.T) {
 			continue
 		}
 		oe, ok := errors.AsType[*fildes.OpError](err)
-		if !ok || !errors.Is(err, syscall.EMFILE) || !strings.Contains(oe.Hint, "fs.fanotify.max_user_groups is ") {
+		if !ok || !errors.Is(err, syscall.EMFILE) || !strings.Contains(oe.Hint, "fs.fanotify.max_user_groups") {
 			t.Error(err)
 		}
 		return

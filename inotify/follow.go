@@ -113,6 +113,10 @@ func (t *Tree) event(ev Event) {
 		if parent != nil { // what it was mounted on comes to light
 			t.push(parent, name, false)
 		}
+	case ev.Mask.Has(MoveSelf) && n.link && !t.stays(n): // or the link leads elsewhere now
+		parent, name := n.parent, n.name
+		t.lose(n)
+		t.again(parent, name)
 	case ev.Name == "" && n.parent != nil: // its parent tells too
 	case ev.Mask.Has(MoveSelf) && t.at(n, n.full, true) == here: // before it was added, under this name
 	case ev.Name == "":
@@ -128,6 +132,9 @@ func (t *Tree) event(ev Event) {
 		t.depart(n, ev.Name, ev.Mask)
 	case n.reported(ev.Name) && !t.skips(n, ev.Name, ev.Mask.Has(IsDir)):
 		t.report(TreeEvent{Path: n.entry(ev.Name, false), Mask: ev.Mask})
+		if ev.Mask.Has(Attrib|IsDir) && n.kids[ev.Name] == nil { // it couldn't be watched, and now perhaps it can
+			t.push(n, ev.Name, false)
+		}
 	}
 }
 
@@ -139,13 +146,15 @@ func (t *Tree) arrive(n *node, name string, mask Mask) {
 		return
 	}
 	kid := n.kids[name]
-	if kid != nil && kid.watch != 0 && t.stays(kid) { // found already, by a look
+	if kid != nil && kid.found() && t.stays(kid) { // found already, by a look
 		return
 	}
 	known := n.announced(name, dir)
 	if kid != nil { // what was found has gone again since, of which an event will tell
 		t.lose(kid)
 		known = false
+	} else if n.announced(name, !dir) { // likewise
+		t.report(TreeEvent{Path: n.entry(name, false), Mask: movedFrom(!dir)})
 	}
 	if !known {
 		t.report(TreeEvent{Path: n.entry(name, false), Mask: mask})
@@ -206,13 +215,14 @@ func (t *Tree) from(ev, to Event) {
 		return
 	}
 	kid, replaced := old.kids[ev.Name], target.kids[to.Name]
-	known := kid != nil || old.reported(ev.Name)
+	known, sure := kid != nil || !dir && old.reported(ev.Name), true
 	switch {
-	case kid != nil && kid.link == dir: // an exchange has put it there, and it isn't what this is about
+	case kid != nil && (kid.link == dir || target.below(kid) || replaced != kid && kid.below(replaced)): // an exchange has put it there, or a later rename, and it isn't what this is about
 		known = false
 	case kid != nil:
 		// What is known under the old name may have come there later.
-		known = t.at(kid, target.entry(to.Name, true), kid.link) != another
+		p := t.at(kid, target.entry(to.Name, true), kid.link)
+		known, sure = p != another, p == here
 	}
 	found := kid == nil && (replaced != nil && t.stays(replaced) || replaced == nil && target.announced(to.Name, dir)) // by a look, under the new name
 	if !known || found {
@@ -226,18 +236,17 @@ func (t *Tree) from(ev, to Event) {
 	if replaced != nil && replaced != kid {
 		t.forget(replaced)
 	}
-	switch {
-	case kid != nil:
+	if kid != nil {
 		delete(old.kids, ev.Name)
 		kid.parent, kid.name = target, to.Name
 		target.adopt(kid)
 		t.retry()
-	case dir:
-		t.push(target, to.Name, false)
 	}
 	old.set(ev.Name, absent)
 	target.set(to.Name, entryOf(dir))
-	delete(t.doubts, doubt{target, to.Name})
+	if delete(t.doubts, doubt{target, to.Name}); !sure { // it may have been another one, of an exchange
+		t.doubts[doubt{target, to.Name}] = struct{}{}
+	}
 	t.again(old, ev.Name)
 }
 
@@ -265,6 +274,12 @@ func (t *Tree) again(n *node, name string) {
 		return
 	}
 	if typ, err := sys.Lookup(num, name, false); err == nil {
+		if kid := n.kids[name]; kid != nil {
+			if !kid.found() || t.stays(kid) {
+				return
+			}
+			t.lose(kid)
+		}
 		t.open(n, t.pending(), false)
 		t.find(n, num, []byte(name), direntType(typ))
 		n.set(name, entryOf(typ == unix.S_IFDIR))
@@ -289,6 +304,7 @@ func (t *Tree) overflow() {
 	t.byWatch = make(map[Watch]*node)
 	clear(t.taken)
 	clear(t.doubts)
+	clear(t.ways)
 	t.windows, t.missed = nil, nil
 	for i, root := range t.roots {
 		fresh := &node{name: root.name, full: root.full}

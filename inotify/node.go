@@ -5,6 +5,7 @@ package inotify
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"slices"
 	"syscall"
 
@@ -22,8 +23,9 @@ type node struct {
 	id     sys.Identity
 	kids   map[string]*node
 	window *window
-	link   bool // a symbolic link leads to it
-	dead   bool // it isn't in the tree any more
+	same   *node // is watched, and this is another way to it
+	link   bool  // a symbolic link leads to it
+	dead   bool  // it isn't in the tree any more
 }
 
 // A window is what is known of a directory's entries while events are waiting in the queue that are older than a look at the directory: so each entry is reported once.
@@ -55,6 +57,16 @@ func (n *node) append(p []byte, full bool) []byte {
 func (n *node) entry(name string, full bool) string {
 	kid := node{parent: n, name: name}
 	return kid.path(full)
+}
+
+// below says whether n is a, or below it.
+func (n *node) below(a *node) bool {
+	for ; n != nil; n = n.parent {
+		if n == a {
+			return true
+		}
+	}
+	return false
 }
 
 // reported says whether the reader knows of the entry, as far as we know.
@@ -117,12 +129,20 @@ func (t *Tree) unwatched(n *node, err error) {
 	case n.dead:
 	case gone(err) && n.parent == nil:
 		t.lose(n)
+	case gone(err) && n.link && t.dangles(n):
+		t.forget(n)
 	case gone(err):
 		t.missed = append(t.missed, n)
 	default:
 		t.out = append(t.out, TreeEvent{Path: n.path(false), Err: fail("add", n.path(false), err)})
 		t.forget(n)
 	}
+}
+
+// dangles says whether there is a symbolic link at n's path, which led nowhere.
+func (t *Tree) dangles(n *node) bool {
+	typ, err := sys.Lookup(sys.AtWorkingDirectory, n.path(true), false)
+	return err == nil && typ == unix.S_IFLNK
 }
 
 // gone says that what is looked for isn't at its path.
@@ -135,12 +155,12 @@ var errMoved = errors.New("it has been moved")
 // retry looks again for directories that weren't where they were thought to be.
 func (t *Tree) retry() {
 	for _, n := range t.missed {
-		if !n.dead && n.watch == 0 {
+		if !n.dead && !n.found() {
 			t.todo = append(t.todo, n)
 		}
 	}
 	t.missed = t.missed[:0]
-	for d := range t.doubts {
+	for _, d := range slices.Collect(maps.Keys(t.doubts)) {
 		t.again(d.node, d.name)
 	}
 }
@@ -148,7 +168,7 @@ func (t *Tree) retry() {
 // uproot gives up the roots whose paths lead elsewhere, because a directory above was renamed: of that there is no event.
 func (t *Tree) uproot() {
 	for _, n := range slices.Clone(t.roots) {
-		if n.watch != 0 && t.at(n, n.full, true) != here {
+		if p := t.at(n, n.full, true); n.watch != 0 && (p == nothing || p == another) {
 			t.lose(n)
 		}
 	}
@@ -178,7 +198,7 @@ func (t *Tree) at(n *node, path string, follow bool) place {
 	switch {
 	case err != nil:
 		return unknown
-	case n.watch != 0 && own == n.id: // which nobody else has while it is watched
+	case n.found() && own == n.id: // which nobody else has while it is watched
 		return here
 	}
 	return another
@@ -187,8 +207,11 @@ func (t *Tree) at(n *node, path string, follow bool) place {
 // stays says whether n is still where it is thought to be; where the kernel doesn't say, it does.
 func (t *Tree) stays(n *node) bool {
 	p := t.at(n, n.path(true), n.follows())
-	return p == here || p == unknown && n.watch != 0
+	return p == here || p == unknown && n.found()
 }
+
+// found says whether it is known which directory n is.
+func (n *node) found() bool { return n.watch != 0 || n.same != nil }
 
 // follows says whether a symbolic link at the path's end is the way to n.
 func (n *node) follows() bool { return n.parent == nil || n.link }
@@ -230,18 +253,22 @@ func (t *Tree) look(n *node) error {
 			if n.parent == nil {
 				return errWatched
 			}
-			t.forget(n)
+			n.same, n.id = other, own
+			t.ways[other] = append(t.ways[other], n)
 			return nil
 		}
 		// It was moved here, of which an event will tell that means nothing any more.
 		delete(t.byWatch, wd) // it's n's now
 		t.lose(other)
+		if other.link { // it may lead elsewhere
+			t.again(other.parent, other.name)
+		}
 		if n.dead { // it was below that
 			t.unwatch(wd)
 			return nil
 		}
 	}
-	n.watch, n.id = wd, own
+	n.watch, n.id, n.same = wd, own, nil
 	t.byWatch[wd] = n
 
 	t.found = t.found[:0]
@@ -397,6 +424,18 @@ func (t *Tree) end(n *node) {
 	if n.watch != 0 && t.byWatch[n.watch] == n {
 		delete(t.byWatch, n.watch)
 		t.unwatch(n.watch)
+	}
+	for _, way := range t.ways[n] {
+		if way.same = nil; !way.dead {
+			t.todo = append(t.todo, way)
+		}
+	}
+	delete(t.ways, n)
+	if n.same != nil {
+		others := slices.DeleteFunc(t.ways[n.same], func(way *node) bool { return way == n })
+		if t.ways[n.same] = others; len(others) == 0 {
+			delete(t.ways, n.same)
+		}
 	}
 	for _, kid := range n.kids {
 		t.end(kid)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fildes/fildes/internal/fd"
+	"github.com/fildes/fildes/internal/sys"
 )
 
 // A Change is an event, or both halves of a rename.
@@ -40,6 +41,9 @@ type held struct {
 	until time.Time // when a MovedFrom stands alone
 }
 
+// size is how many bytes of the queue the event took, at most.
+func (h held) size() int { return sys.NoticeSize + (len(h.Name)+sys.NoticeSize)&^(sys.NoticeSize-1) }
+
 // NewPairer returns a Pairer that waits for the second half of a rename for the given time; 10 milliseconds are plenty, and nothing is waited for that
 // has been queued already, even with 0.
 func NewPairer(w *Watcher, within time.Duration) *Pairer { return &Pairer{w: w, within: within} }
@@ -69,13 +73,18 @@ func (p *Pairer) read(ctx context.Context) (Change, error) {
 	if !first.Mask.Has(MovedFrom) {
 		return p.drop(0, Event{}), nil
 	}
+	left := p.w.queued()
 	for i := 1; ; i++ {
 		if i == len(p.held) {
+			if left <= 0 && !time.Now().Before(first.until) { // or there would be no end, if more and more comes
+				return p.drop(0, Event{}), nil
+			}
 			if ok, err := p.holdUntil(ctx, first.until); err != nil {
 				return Change{}, err
 			} else if !ok {
 				return p.drop(0, Event{}), nil
 			}
+			left -= p.held[i].size()
 		}
 		if e := p.held[i].Event; e.Mask.Has(MovedTo) && e.Cookie == first.Cookie {
 			return p.drop(i, e), nil
@@ -104,8 +113,6 @@ func (p *Pairer) hold(ctx context.Context) error {
 
 // holdUntil does so too if one comes before the given time, or has come.
 func (p *Pairer) holdUntil(ctx context.Context, until time.Time) (bool, error) {
-	wait, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
 	ev, ok, err := p.w.tryRead()
 	if ok {
 		p.held = append(p.held, held{ev, time.Now().Add(p.within)})
@@ -113,6 +120,8 @@ func (p *Pairer) holdUntil(ctx context.Context, until time.Time) (bool, error) {
 	if ok || err != nil {
 		return ok, err
 	}
+	wait, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	err = p.hold(wait)
 	switch {
 	case err == nil:

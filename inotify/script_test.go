@@ -26,9 +26,11 @@ import (
 //	watch-open W FILE MASK [FLAGS] adds the open FILE
 //	refuse ERRNO COMMAND...       the command fails with that
 //	remove W
-//	touch write read truncate chmod mkdir rmdir rm PATH
-//	mv ln symlink FROM TO
-//	open FILE PATH, path FILE PATH, close FILE
+//	touch write read truncate chmod mkdir mknod rmdir rm list PATH
+//	utimes PATH WHICH             sets the times to now: access, modify or both
+//	mv exchange ln symlink FROM TO
+//	open FILE PATH, open-read FILE PATH, path FILE PATH, close FILE
+//	read-open write-open read-nothing write-nothing chmod-open allocate FILE
 //	expect W MASK [NAME] [COOKIE] the next event; cookies are words, the same for the same number
 //	nothing                       no event is waiting
 //
@@ -142,8 +144,12 @@ func (s *script) do(ctx context.Context, words []string) error {
 			return fmt.Errorf("%d events, first %+v", n, r.Event())
 		}
 		return err
-	case "open":
-		f, err := os.OpenFile(s.path(arg(1)), os.O_RDWR, 0)
+	case "open", "open-read":
+		how := os.O_RDWR
+		if command == "open-read" {
+			how = os.O_RDONLY
+		}
+		f, err := os.OpenFile(s.path(arg(1)), how, 0)
 		s.open[arg(0)] = f
 		return err
 	case "path":
@@ -156,11 +162,43 @@ func (s *script) do(ctx context.Context, words []string) error {
 		f := s.open[arg(0)]
 		delete(s.open, arg(0))
 		return f.Close()
-	case "write-open":
-		_, err := s.open[arg(0)].WriteString("x")
-		return err
+	case "write-open", "read-open", "write-nothing", "read-nothing", "chmod-open", "allocate":
+		return opened(command, s.open[arg(0)])
+	case "utimes":
+		times := []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}
+		switch arg(1) {
+		case "access":
+			times[1].Nsec = unix.UTIME_OMIT
+		case "modify":
+			times[0].Nsec = unix.UTIME_OMIT
+		}
+		return unix.UtimesNanoAt(unix.AT_FDCWD, s.path(arg(0)), times, 0)
 	}
 	return files(command, s.path(arg(0)), s.path(arg(1)))
+}
+
+func opened(command string, f *os.File) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, 1)
+	return errors.Join(c.Control(func(num uintptr) {
+		switch num := int(num); command {
+		case "write-open":
+			_, err = unix.Write(num, b)
+		case "read-open":
+			_, err = unix.Read(num, b)
+		case "write-nothing":
+			_, err = unix.Write(num, nil)
+		case "read-nothing":
+			_, err = unix.Read(num, nil)
+		case "chmod-open":
+			err = unix.Fchmod(num, 0o640)
+		case "allocate":
+			err = unix.Fallocate(num, 0, 0, 100)
+		}
+	}), err)
 }
 
 func files(command, a, b string) error {
@@ -182,6 +220,11 @@ func files(command, a, b string) error {
 		return os.Chmod(a, 0o700)
 	case "mkdir":
 		return os.Mkdir(a, 0o700)
+	case "mknod":
+		return unix.Mknod(a, unix.S_IFREG|0o600, 0)
+	case "list":
+		_, err := os.ReadDir(a)
+		return err
 	case "rmdir":
 		return unix.Rmdir(a)
 	case "rm":

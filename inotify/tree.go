@@ -27,8 +27,9 @@ type TreeEvent struct {
 	From string
 	// Found says of a Create that the entry was found by looking: in a directory that is new to the tree, or after an Overflow.
 	Found bool
-	// Err is set in an event without Mask: the directory can't be watched, or not be read to its end, and what is below it isn't reported, for good. It may have no permission to be
-	// read, or there are too many (fs.inotify.max_user_watches, RLIMIT_NOFILE).
+	// Err is set in an event without Mask: the directory can't be watched, or not be read to its end, and what is below it isn't reported. It may have no permission to be
+	// read, or there are too many (fs.inotify.max_user_watches, RLIMIT_NOFILE). One that can't be watched is tried again when its attributes change (chmod), if TreeOptions.Mask has
+	// Attrib; what is there then follows as Found. Else it is tried again after an Overflow, or when it is renamed.
 	Err error
 }
 
@@ -44,7 +45,8 @@ type TreeOptions struct {
 	Skip func(path string, dir bool) bool
 	// Existing reports what is there when a root is added, as Found.
 	Existing bool
-	// FollowLinks watches directories that symbolic links lead to, under the link's path; one that is watched already only by its first path.
+	// FollowLinks watches directories that symbolic links lead to, under the link's path. One that is watched already is reported by its first path only; when that goes away, by another one
+	// that leads to it, and what is there follows as Found. If what a link leads to is renamed, the link is reported as MovedFrom, and again as Found, with what it leads to then.
 	FollowLinks bool
 	// RenameWithin is how long the second half of a rename is waited for; 0 means 10 milliseconds. See [Pairer].
 	RenameWithin time.Duration
@@ -81,8 +83,9 @@ type Tree struct {
 
 	roots   []*node
 	byWatch map[Watch]*node
-	todo    []*node // to be looked into, the last one first
-	missed  []*node // weren't where they were thought to be
+	ways    map[*node][]*node // those that lead to the same directory
+	todo    []*node           // to be looked into, the last one first
+	missed  []*node           // weren't where they were thought to be
 	doubts  map[doubt]struct{}
 	moved   bool            // there was an event since they were looked for
 	quiet   bool            // what is found isn't reported
@@ -104,7 +107,7 @@ type Tree struct {
 func NewTree(opts *TreeOptions) (*Tree, error) {
 	t := &Tree{
 		reading: make(chan struct{}, 1), lock: make(chan struct{}, 1),
-		byWatch: make(map[Watch]*node), taken: make(map[uint32]struct{}), doubts: make(map[doubt]struct{}),
+		byWatch: make(map[Watch]*node), ways: make(map[*node][]*node), taken: make(map[uint32]struct{}), doubts: make(map[doubt]struct{}),
 	}
 	if opts != nil {
 		t.opts = *opts
@@ -203,6 +206,7 @@ func (t *Tree) remove(path string) error {
 		if n.name == path {
 			t.unreport(n)
 			t.forget(n)
+			t.w.fd.Kick(fd.Read) // who waits for events, for another way to what was below it
 			return nil
 		}
 	}

@@ -264,8 +264,23 @@ func TestTreeExact(t *testing.T) {
 // events reads what there is, as text.
 func treeEvents(t testing.TB, tree *inotify.Tree, root string) []string {
 	t.Helper()
-	var all []string
-	for _, ev := range readAll(t, tree, picture{}, false) {
+	return texts(readAll(t, tree, picture{}, false), root)
+}
+
+// someEvents reads as many, as text.
+func someEvents(t testing.TB, tree *inotify.Tree, root string, n int) []string {
+	t.Helper()
+	var all []inotify.TreeEvent
+	for range n {
+		ev, err := tree.Read(bounded(t))
+		check(t, err)
+		all = append(all, ev)
+	}
+	return texts(all, root)
+}
+
+func texts(events []inotify.TreeEvent, root string) (all []string) {
+	for _, ev := range events {
 		s := ev.Mask.String() + " " + strings.TrimPrefix(ev.Path, root)
 		if ev.From != "" {
 			s += " from " + strings.TrimPrefix(ev.From, root)
@@ -283,7 +298,7 @@ func treeEvents(t testing.TB, tree *inotify.Tree, root string) []string {
 
 func wantEvents(t testing.TB, tree *inotify.Tree, root string, want ...string) {
 	t.Helper()
-	if got := treeEvents(t, tree, root); !slices.Equal(got, want) {
+	if got := append(someEvents(t, tree, root, len(want)), treeEvents(t, tree, root)...); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
@@ -429,6 +444,94 @@ func TestTreeUnreadable(t *testing.T) {
 	if ev.Path != base+"/closed" {
 		t.Errorf("%+v", ev)
 	}
+	check(t, os.Rename(base+"/closed", base+"/moved")) // tried again under its new name
+	moved := []string{"MovedFrom|IsDir /closed", "MovedTo|IsDir /moved"}
+	if got := treeEvents(t, tree, base); len(got) != 3 || !slices.Equal(got[:2], moved) || !strings.Contains(got[2], "permission denied") {
+		t.Errorf("%q", got)
+	}
+	tree = newTree(t, nil)
+	check(t, tree.Add(t.Context(), base))
+	_, err = tree.Read(bounded(t))
+	check(t, err)
+	touch(t, base+"/moved/x")
+	check(t, os.Chmod(base+"/moved", 0o700))
+	wantEvents(t, tree, base, "Attrib|IsDir /moved", "Create /moved/x found")
+	touch(t, base+"/moved/y")
+	wantEvents(t, tree, base, "Create /moved/y", "CloseWrite /moved/y")
+}
+
+// What two links lead to is reported under one, and under the other when that is gone.
+func TestTreeTwoWays(t *testing.T) {
+	base, other := t.TempDir(), t.TempDir()
+	check(t, errors.Join(os.Mkdir(other+"/d", 0o700), os.Symlink(other, base+"/a"), os.Symlink(other, base+"/b")))
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, FollowLinks: true})
+	check(t, tree.Add(t.Context(), base))
+	touch(t, other+"/x")
+	got := treeEvents(t, tree, base)
+	first, second := "/a", "/b"
+	if slices.Equal(got, []string{"Create /b/x"}) {
+		first, second = second, first
+	} else if !slices.Equal(got, []string{"Create /a/x"}) {
+		t.Fatalf("%q", got)
+	}
+	check(t, os.Rename(base+second, base+"/c"))
+	wantEvents(t, tree, base, "MovedFrom|MovedTo /c from "+second)
+	check(t, os.Remove(base+first))
+	got = treeEvents(t, tree, base)
+	if slices.Sort(got); !slices.Equal(got, []string{"Create /c/x found", "Create|IsDir /c/d found", "Delete " + first}) {
+		t.Errorf("%q", got)
+	}
+	touch(t, other+"/d/y")
+	wantEvents(t, tree, base, "Create /c/d/y")
+	check(t, os.Symlink(other+"/d", base+"/e")) // a second way to what is below
+	wantEvents(t, tree, base, "Create /e")
+	check(t, os.Remove(base+"/c"))
+	wantEvents(t, tree, base, "Delete /c", "Create /e/y found")
+	if n := tree.Len(); n != 2 {
+		t.Error(n)
+	}
+	check(t, os.RemoveAll(other+"/d"))
+	wantEvents(t, tree, base, "Delete /e/y")
+	check(t, os.Remove(base+"/e"))
+	wantEvents(t, tree, base, "Delete /e")
+}
+
+// A root is a way too.
+func TestTreeWayRemoved(t *testing.T) {
+	base, other := t.TempDir(), t.TempDir()
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, FollowLinks: true})
+	check(t, errors.Join(tree.Add(t.Context(), other), os.Symlink(other, base+"/link"), tree.Add(t.Context(), base)))
+	touch(t, other+"/x")
+	wantEvents(t, tree, other, "Create /x")
+	var got inotify.TreeEvent
+	c := fdtest.Go(t, func() (err error) { got, err = tree.Read(bounded(t)); return err }).Parked()
+	check(t, tree.Remove(other))
+	check(t, c.Err())
+	if got.Path != base+"/link/x" || !got.Found {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What a link led to is renamed: the link leads nowhere, or elsewhere.
+func TestTreeTargetRenamed(t *testing.T) {
+	base, other := t.TempDir(), t.TempDir()
+	check(t, errors.Join(os.Mkdir(other+"/d", 0o700), os.Symlink(other+"/d", base+"/link")))
+	tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, FollowLinks: true})
+	check(t, tree.Add(t.Context(), base))
+	check(t, os.Rename(other+"/d", other+"/e"))
+	touch(t, other+"/e/unseen")
+	wantEvents(t, tree, base, "MovedFrom /link", "Create /link found")
+	check(t, os.Remove(base+"/link"))
+	check(t, os.Symlink(other+"/e", base+"/link"))
+	wantEvents(t, tree, base, "Delete /link", "Create /link", "Create /link/unseen found")
+	check(t, errors.Join(os.Mkdir(other+"/f", 0o700), unix.Renameat2(unix.AT_FDCWD, other+"/e", unix.AT_FDCWD, other+"/f", unix.RENAME_EXCHANGE)))
+	wantEvents(t, tree, base, "MovedFrom /link", "Create /link found")
+	touch(t, other+"/e/seen")
+	wantEvents(t, tree, base, "Create /link/seen")
+	check(t, os.Rename(other+"/e", base+"/e")) // into the tree
+	p := picture{base + "/link": false, base + "/link/seen": false}
+	readAll(t, tree, p, false)
+	compare(t, p, walk(t, base))
 }
 
 // After an Overflow all that is there is reported, and the watches of what has left are gone.
@@ -544,9 +647,17 @@ func TestTreeOverflowWithoutRoot(t *testing.T) {
 		check(t, os.Chmod(files[i%2], 0o600))
 	}
 	check(t, os.RemoveAll(base+"/root"))
-	all := readAll(t, tree, picture{}, false)
-	if len(all) < 2 || all[len(all)-2].Mask != inotify.Overflow || all[len(all)-1].Mask != inotify.MoveSelf {
-		t.Errorf("it ends with %+v", all[max(0, len(all)-3):])
+	var last [2]inotify.Mask
+	for last[1] != inotify.MoveSelf {
+		ev, err := tree.Read(bounded(t))
+		check(t, err)
+		last[0], last[1] = last[1], ev.Mask
+	}
+	if last[0] != inotify.Overflow {
+		t.Errorf("it ends with %v", last)
+	}
+	if more := treeEvents(t, tree, base); len(more) > 0 {
+		t.Errorf("it goes on with %q", more)
 	}
 }
 
@@ -598,4 +709,46 @@ func TestTreeHalfRemoved(t *testing.T) {
 	fdtest.Idle(t, 500*time.Millisecond)
 	touch(t, base+"/two/y")
 	check(t, c.Err())
+}
+
+// What an exchange has put where is found, also where the paths are the past's because a directory above was renamed before the events were read.
+func TestTreeExchange(t *testing.T) {
+	for _, kinds := range []string{"dir/dir", "dir/file", "file/dir", "file/file"} {
+		for _, moved := range []string{"", "p", "q", "p q"} {
+			t.Run(kinds+" "+moved, func(t *testing.T) {
+				root := t.TempDir()
+				one, other, _ := strings.Cut(kinds, "/")
+				for path, kind := range map[string]string{root + "/p/a": one, root + "/q/b": other} {
+					check(t, os.Mkdir(filepath.Dir(path), 0o700))
+					if kind == "dir" {
+						check(t, os.Mkdir(path, 0o700))
+						path += "/" + filepath.Base(path)
+					}
+					touch(t, path)
+				}
+				tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, Existing: true})
+				check(t, tree.Add(t.Context(), root))
+				check(t, unix.Renameat2(unix.AT_FDCWD, root+"/p/a", unix.AT_FDCWD, root+"/q/b", unix.RENAME_EXCHANGE))
+				for _, dir := range strings.Fields(moved) {
+					check(t, os.Rename(root+"/"+dir, root+"/"+dir+dir))
+				}
+				p := picture{}
+				readAll(t, tree, p, false)
+				compare(t, p, walk(t, root))
+			})
+		}
+	}
+}
+
+// An entry that was found as a file, though events tell first of a directory of its name: each is reported, and that it has gone.
+func TestTreeOtherKind(t *testing.T) {
+	root := t.TempDir()
+	check(t, os.Mkdir(root+"/c", 0o700))
+	tree := newTree(t, structure)
+	check(t, tree.Add(t.Context(), root))
+	p := picture{root + "/c": true}
+	check(t, errors.Join(os.Rename(root+"/c", root+"/x"), os.Mkdir(root+"/c", 0o700), os.Remove(root+"/c")))
+	touch(t, root+"/c")
+	readAll(t, tree, p, true)
+	compare(t, p, walk(t, root))
 }

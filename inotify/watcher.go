@@ -181,6 +181,17 @@ func (w *Watcher) tryRead() (ev Event, ok bool, err error) {
 	return ev, err == nil, err
 }
 
+// queued is how many bytes of events are waiting.
+func (w *Watcher) queued() (n int) {
+	_ = w.engine().Control(func(num int) (err error) {
+		n, err = sys.Unread(num)
+		return err
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return n + len(w.ahead.rest)
+}
+
 // one takes an event, and says whether it has read more.
 func (w *Watcher) one(num int) (ev Event, more bool, err error) {
 	w.mu.Lock()

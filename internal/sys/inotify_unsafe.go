@@ -11,6 +11,9 @@ import (
 // InotifyEvent is the kernel's struct inotify_event, without the name that follows.
 type InotifyEvent = unix.InotifyEvent
 
+// NoticeSize is an event's size, of which that of a name is a multiple.
+const NoticeSize = int(unsafe.Sizeof(InotifyEvent{}))
+
 // NotifyInit makes an inotify instance that is close-on-exec and non-blocking: inotify_init1(2).
 func NotifyInit() (int, error) {
 	n, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
