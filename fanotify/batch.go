@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/fildes/fildes/internal/fd"
 	"github.com/fildes/fildes/internal/sys"
@@ -169,10 +170,28 @@ func (g *Group) readBatch(ctx context.Context, b *Batch) (n int, err error) {
 		return 0, errNoBatch
 	}
 	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
+		if len(b.rest) == 0 {
+			g.linger(num)
+		}
 		n, err = g.take(num, b)
 		return err
 	})
 	return n, err
+}
+
+// lingering is how long a reader waits in the kernel after an answer. Who got it often asks again at once, and to be woken by way of Go's poller costs as much as all else.
+const lingering = 2 * time.Millisecond
+
+func (g *Group) linger(num int) {
+	if g.class == Notify || g.pending.now()-time.Duration(g.replied.Load()) > lingering {
+		return
+	}
+	g.mu.Lock()
+	ahead := len(g.ahead.rest) > 0
+	g.mu.Unlock()
+	if !ahead {
+		sys.AwaitReadable(num, lingering)
+	}
 }
 
 // TryReadBatch is [Group.ReadBatch] where it need not wait. It returns 0 if there are no events.
@@ -235,12 +254,7 @@ func (g *Group) fill(num int, b *Batch) (int, error) {
 		case 0:
 		case syscall.EINTR:
 			continue
-		case syscall.EAGAIN:
-			if g.lingers() {
-				continue
-			}
-			return 0, e
-		case syscall.EINVAL, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
+		case syscall.EAGAIN, syscall.EINVAL, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
 			return 0, e
 		default:
 			if !g.single {
@@ -328,21 +342,27 @@ func (g *Group) Read(ctx context.Context) (Event, error) {
 
 // read returns an event that the caller must end.
 func (g *Group) read(ctx context.Context) (ev Event, err error) {
-	err = g.engine().Stream(ctx, fd.Read, func(num int) error {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for {
-			var ok bool
-			if ev, ok = g.ahead.Next(); ok {
-				ev.info = slices.Clone(ev.info)
-				return nil
-			}
-			if _, err := g.fill(num, &g.ahead); err != nil {
-				return err
-			}
-		}
+	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
+		g.linger(num)
+		ev, err = g.one(num)
+		return err
 	})
 	return ev, err
+}
+
+// one takes an event.
+func (g *Group) one(num int) (Event, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for {
+		if ev, ok := g.ahead.Next(); ok {
+			ev.info = slices.Clone(ev.info)
+			return ev, nil
+		}
+		if _, err := g.fill(num, &g.ahead); err != nil {
+			return Event{}, err
+		}
+	}
 }
 
 // Events waits as Read does and yields one event after another, until the loop is left or something fails; the error is yielded once, last. Each event ends with its round of the loop, also if that panics: what

@@ -87,6 +87,49 @@ func TestConform(t *testing.T) {
 	})
 }
 
+// A group that decides waits in another way, and its events have descriptors.
+func TestConformDeciding(t *testing.T) {
+	newGroup(t, &fanotify.Options{Class: fanotify.Content})
+	dir, err := os.Open(t.TempDir())
+	check(t, err)
+	defer dir.Close()
+	write := func(h fdtest.Handle) error {
+		return os.WriteFile(filepath.Join(h.(marked).dir, fmt.Sprint(entries.Add(1))), nil, 0o600)
+	}
+	fdtest.Conform(t, fdtest.Subject{
+		New: func(t testing.TB) (fdtest.Handle, error) {
+			g, err := fanotify.New(&fanotify.Options{Class: fanotify.Content})
+			if err != nil {
+				return nil, err
+			}
+			dir := t.TempDir()
+			if err := g.Mark(fanotify.Inode, dir, fanotify.CloseWrite|fanotify.OnChild, 0); err != nil {
+				_ = g.Close()
+				return nil, err
+			}
+			return marked{g, dir}, nil
+		},
+		Zero: new(fanotify.Group), Nil: (*fanotify.Group)(nil),
+		Args: map[reflect.Type]any{
+			reflect.TypeFor[syscall.Conn]():    dir,
+			reflect.TypeFor[fanotify.Mask]():   fanotify.Open,
+			reflect.TypeFor[*fanotify.Batch](): new(fanotify.Batch),
+			reflect.TypeFor[fanotify.Handle](): fanotify.Handle{Type: 1, Data: []byte{1}},
+		},
+		Waits: []fdtest.Wait{{
+			Name: "Read",
+			Call: func(ctx context.Context, h fdtest.Handle) error {
+				ev, err := groupOf(h).Read(ctx)
+				if err == nil {
+					err = ev.Close()
+				}
+				return err
+			},
+			Wake: write,
+		}},
+	})
+}
+
 func groupOf(h fdtest.Handle) *fanotify.Group {
 	if m, ok := h.(marked); ok {
 		return m.Group

@@ -38,7 +38,7 @@ type Group struct {
 	pending *pending
 	mounts  *mounts
 	keeper  keeper
-	replied atomic.Int64 // when the last answer was given, after pending.began
+	replied atomic.Int64 // when the last answer was given, as pending.now
 	shared  atomic.Bool  // others have the description, and may go on with it
 	counts  struct{ own, late, dropped atomic.Uint64 }
 }
@@ -187,6 +187,10 @@ func (g *Group) begin(flags uint, o Options) {
 	g.pending = &pending{began: time.Now()}
 	g.mounts = new(mounts)
 	runtime.AddCleanup(g, (*pending).closeAll, g.pending)
+	if g.class != Notify {
+		g.replied.Store(-int64(time.Hour))
+		g.fd.WaitApart() // who waits for an answer needn't wait for another thread to be woken too
+	}
 	g.keep()
 }
 

@@ -46,6 +46,8 @@ type pending struct {
 	began     time.Time
 }
 
+func (p *pending) now() time.Duration { return time.Since(p.began) }
+
 // add makes a slot for descriptors. It refuses once the table is shut.
 func (p *pending) add(fd, pidfd int32, question bool, within time.Duration) (ref, bool) {
 	p.mu.Lock()
@@ -66,7 +68,7 @@ func (p *pending) add(fd, pidfd int32, question bool, within time.Duration) (ref
 		s.state = undecided
 		p.undecided++
 		if within > 0 {
-			s.due = time.Since(p.began) + within
+			s.due = p.now() + within
 		}
 	}
 	return ref{i, s.generation}, true
@@ -212,7 +214,7 @@ func (p *pending) waiting(r ref) bool {
 func (p *pending) overdue(dst []ref, all bool) []ref {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Since(p.began)
+	now := p.now()
 	for i := range p.slots {
 		if s := &p.slots[i]; s.used && s.state == undecided && (all || s.due > 0 && s.due <= now) {
 			dst = append(dst, ref{uint32(i + 1), s.generation})

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -184,17 +182,8 @@ func (g *Group) write(group int, num int32, v Verdict, rule *AuditRule) error {
 	}
 	putResponse(b[:], num, v)
 	_, err := sys.Write(group, b[:n])
-	g.replied.Store(int64(time.Since(g.pending.began)))
+	g.replied.Store(int64(g.pending.now()))
 	return g.refusedReply(group, v, rule != nil, sys.Named("write", err))
-}
-
-// lingering is how long a reader stays awake after an answer. Who got it is awake on another processor, and often asks again at once: to sleep and be woken for that costs both several times as much.
-const lingering = 20 * time.Microsecond
-
-var processors = runtime.NumCPU()
-
-func (g *Group) lingers() bool {
-	return g.class != Notify && processors > 1 && int64(time.Since(g.pending.began))-g.replied.Load() < int64(lingering)
 }
 
 // refusedReply says what the kernel minds about an answer.
