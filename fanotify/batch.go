@@ -169,6 +169,10 @@ func (g *Group) readBatch(ctx context.Context, b *Batch) (n int, err error) {
 	if b == nil {
 		return 0, errNoBatch
 	}
+	if g != nil {
+		g.readers.Add(1)
+		defer g.readers.Add(-1)
+	}
 	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
 		if len(b.rest) == 0 {
 			g.linger(num)
@@ -342,6 +346,10 @@ func (g *Group) Read(ctx context.Context) (Event, error) {
 
 // read returns an event that the caller must end.
 func (g *Group) read(ctx context.Context) (ev Event, err error) {
+	if g != nil {
+		g.readers.Add(1)
+		defer g.readers.Add(-1)
+	}
 	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
 		g.linger(num)
 		ev, err = g.one(num)

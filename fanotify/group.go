@@ -35,6 +35,7 @@ type Group struct {
 	mu    sync.Mutex // held for each read of the queue, so that events are handed out in their order
 	ahead Batch      // what Read, Events and the keeper have read ahead
 
+	readers atomic.Int32 // those in Read and ReadBatch, who need no keeper to read for them
 	pending *pending
 	mounts  *mounts
 	keeper  keeper

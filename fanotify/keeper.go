@@ -99,7 +99,9 @@ func (g *Group) look() {
 		return
 	}
 	before := g.counts.own.Load()
-	g.readAhead()
+	if g.readers.Load() == 0 {
+		g.readAhead()
+	}
 	for _, r := range g.pending.overdue(nil, false) {
 		if g.answer(r, g.fallback, nil) == nil {
 			g.counts.late.Add(1)

@@ -144,6 +144,9 @@ var listenC []byte
 
 func listenerInC(path string) *exec.Cmd { return exec.Command(compiled("listen", listenC), path) }
 
+// dirfd is AT_FDCWD.
+const dirfd = ^uintptr(99)
+
 // asking opens a file about which another process is asked.
 func asking(listener func(path string) *exec.Cmd) Setup {
 	return func() (Run, func()) {
@@ -156,9 +159,14 @@ func asking(listener func(path string) *exec.Cmd) Setup {
 		check(cmd.Start())
 		must(bufio.NewReader(out).ReadString('\n'))
 		run := func(n int, clock Clock) {
+			name := must(unix.BytePtrFromString(path))
 			clock.StartTimer()
-			for range n {
-				check(unix.Close(must(unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0))))
+			for range n { // raw, so that Go's scheduler doesn't look for other work for the processor that waits
+				num, _, e := unix.RawSyscall6(unix.SYS_OPENAT, dirfd, uintptr(unsafe.Pointer(name)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+				if e != 0 {
+					fail(e)
+				}
+				check(unix.Close(int(num)))
 			}
 			clock.StopTimer()
 		}
