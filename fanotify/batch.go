@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -25,25 +24,7 @@ type Batch struct {
 	refs  []ref  // of the events, if they own anything
 	next  int    // in refs: that of rest's first
 	group *Group // that the events are of
-	held  *held  // the events that the Batch is to end
-}
-
-// held are a Batch's events, apart from it, so that the collector can end them when it is forgotten.
-type held struct {
-	mu    sync.Mutex
-	group *Group
-	refs  []ref
-}
-
-// drop ends all but the last ones.
-func (h *held) drop(keep int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n := len(h.refs) - keep
-	for _, r := range h.refs[:n] {
-		h.group.drop(r)
-	}
-	h.refs = h.refs[:copy(h.refs, h.refs[n:])]
+	guard *guard // of the events that the Batch is to end
 }
 
 const (
@@ -52,6 +33,8 @@ const (
 	maxBatch  = 1 << 20
 	// oneEvent has room for one event with a descriptor and a pidfd, and never for two.
 	oneEvent = 2*headerSize - 1
+	// oneRange has room for one of PreAccess; two others may fit too.
+	oneRange = headerSize + 8 + 24
 )
 
 // NewBatch returns a Batch with room for size bytes, of at least 4,096, so that any event fits.
@@ -69,7 +52,7 @@ func (b *Batch) Next() (Event, bool) {
 		if !ok {
 			return Event{}, false
 		}
-		ev := Event{Mask: h.mask, PID: int(h.pid), group: b.group, object: h.fd, info: b.rest[h.fixed:h.size:h.size]}
+		ev := Event{Mask: h.mask, PID: int(h.pid), group: b.group, guard: b.guard, object: h.fd, info: b.rest[h.fixed:h.size:h.size]}
 		b.rest = b.rest[h.size:]
 		if b.next < len(b.refs) {
 			ev.ref = b.refs[b.next]
@@ -92,7 +75,7 @@ func (b *Batch) Close() {
 
 // endReturned ends the events that Next has returned.
 func (b *Batch) endReturned() {
-	if b.held == nil {
+	if b.guard == nil {
 		return
 	}
 	ahead := 0
@@ -101,8 +84,8 @@ func (b *Batch) endReturned() {
 			ahead++
 		}
 	}
-	b.held.drop(ahead)
-	runtime.KeepAlive(b)
+	b.guard.held.drop(ahead)
+	runtime.KeepAlive(b.guard)
 }
 
 // left is how many events there are for Next.
@@ -117,19 +100,13 @@ func (b *Batch) left() int {
 }
 
 // own makes the batch end the events that were put into it.
-func (b *Batch) own(g *Group) {
-	if len(b.refs) == 0 {
-		return
-	}
-	if b.held == nil || b.held.group != g {
-		b.held = &held{group: g}
-		runtime.AddCleanup(b, func(h *held) { h.drop(0) }, b.held)
-	}
-	b.held.mu.Lock()
-	defer b.held.mu.Unlock()
-	for _, r := range b.refs {
+func (b *Batch) own() {
+	for _, r := range b.refs[b.next:] {
 		if r != (ref{}) && r != skipped {
-			b.held.refs = append(b.held.refs, r)
+			if b.guard == nil {
+				b.guard = newGuard()
+			}
+			b.guard.held.add(b.group, r)
 		}
 	}
 }
@@ -141,7 +118,7 @@ func (b *Batch) own(g *Group) {
 // Events come in the order in which they happened; those of one object that nobody has read yet may be joined in one. Where the queue was full an event with Overflow stands for those
 // that were lost. A done ctx fails the call before anything is taken, with an error that matches ctx.Err() and context.Cause(ctx).
 func (g *Group) ReadBatch(ctx context.Context, b *Batch) (int, error) {
-	if g != nil && ctx != nil && ctx.Err() == nil && b != nil && len(b.rest) == 0 && b.held == nil && len(b.buf) > 0 && g.plain() && g.fd.Enter(fd.Read) {
+	if g != nil && ctx != nil && ctx.Err() == nil && b != nil && len(b.rest) == 0 && b.guard == nil && len(b.buf) > 0 && g.plain() && g.fd.Enter(fd.Read) {
 		g.mu.Lock()
 		got, e := uintptr(0), syscall.EAGAIN
 		if len(g.ahead.rest) == 0 {
@@ -160,6 +137,17 @@ func (g *Group) ReadBatch(ctx context.Context, b *Batch) (int, error) {
 	return n, fail("read", "", err)
 }
 
+// reads counts those who read.
+func (g *Group) reads(more int32) {
+	if g == nil || g.class == Notify {
+		return
+	}
+	g.wanted.Store(true)
+	if g.readers.Add(more) == 0 {
+		g.keeper.asked()
+	}
+}
+
 // plain says whether the group's events own nothing.
 func (g *Group) plain() bool {
 	return g.report&(handles|ReportMount) != 0 && g.report&ReportPIDFD == 0
@@ -169,10 +157,8 @@ func (g *Group) readBatch(ctx context.Context, b *Batch) (n int, err error) {
 	if b == nil {
 		return 0, errNoBatch
 	}
-	if g != nil {
-		g.readers.Add(1)
-		defer g.readers.Add(-1)
-	}
+	g.reads(1)
+	defer g.reads(-1)
 	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
 		if len(b.rest) == 0 {
 			g.linger(num)
@@ -220,13 +206,12 @@ func (g *Group) tryTake(b *Batch) (n int, err error) {
 
 // take fills b, with what was read ahead before all else.
 func (g *Group) take(num int, b *Batch) (int, error) {
-	if b.endReturned(); len(b.rest) > 0 {
+	b.endReturned()
+	if n := b.left(); n > 0 {
 		if b.group != g {
 			return 0, errOtherGroup
 		}
-		if n := b.left(); n > 0 {
-			return n, nil
-		}
+		return n, nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -234,12 +219,12 @@ func (g *Group) take(num int, b *Batch) (int, error) {
 		b.rest, b.refs, b.next, b.group = slices.Clone(a.rest), slices.Clone(a.refs[a.next:]), 0, g
 		a.rest, a.refs, a.next = nil, a.refs[:0], 0
 	}
-	if len(b.rest) == 0 || b.left() == 0 {
+	if b.group != g || b.left() == 0 {
 		if _, err := g.fill(num, b); err != nil {
 			return 0, err
 		}
 	}
-	b.own(g)
+	b.own()
 	return b.left(), nil
 }
 
@@ -258,7 +243,13 @@ func (g *Group) fill(num int, b *Batch) (int, error) {
 		case 0:
 		case syscall.EINTR:
 			continue
-		case syscall.EAGAIN, syscall.EINVAL, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
+		case syscall.EINVAL:
+			if len(buf) == oneEvent {
+				buf = b.buf[:oneRange]
+				continue
+			}
+			return 0, e
+		case syscall.EAGAIN, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
 			return 0, e
 		default:
 			if !g.single {
@@ -300,10 +291,10 @@ func (g *Group) adopt(num int, b *Batch) (left int) {
 		h, _ := decode(p)
 		pidfd := int32(noFD)
 		if g.report.Has(ReportPIDFD) {
-			pidfd = pidfdOf(p[h.fixed:h.size])
+			pidfd, _ = pidfdOf(p[h.fixed:h.size])
 		}
 		p = p[h.size:]
-		question := h.mask&Permissions != 0 && h.fd >= 0
+		question := h.fd >= 0 && g.class != Notify && (h.mask&Permissions != 0 || h.mask&^(allRequested|Overflow) != 0) // what isn't known may be one
 		r := ref{}
 		switch {
 		case question && !g.askOwn && g.own(int(h.pid)):
@@ -335,7 +326,8 @@ func (g *Group) adopt(num int, b *Batch) (left int) {
 
 // Read waits for an event and returns it: read(2). The event lasts until it is closed or forgotten; it is otherwise as [Group.ReadBatch].
 //
-// Events are read ahead, so that an epoll set may say that there are none while Read has some: use ReadBatch there.
+// Events are read ahead, so that an epoll set may say that there are none while Read has some: use ReadBatch there, in a group that only hears. One that decides reads ahead by itself when nobody
+// reads.
 func (g *Group) Read(ctx context.Context) (Event, error) {
 	ev, err := g.read(ctx)
 	if err == nil {
@@ -346,10 +338,8 @@ func (g *Group) Read(ctx context.Context) (Event, error) {
 
 // read returns an event that the caller must end.
 func (g *Group) read(ctx context.Context) (ev Event, err error) {
-	if g != nil {
-		g.readers.Add(1)
-		defer g.readers.Add(-1)
-	}
+	g.reads(1)
+	defer g.reads(-1)
 	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
 		g.linger(num)
 		ev, err = g.one(num)

@@ -138,7 +138,8 @@ func TestThread(t *testing.T) {
 	g := newGroup(t, &fanotify.Options{Report: fanotify.ReportTID})
 	dir := t.TempDir()
 	mark(t, g, fanotify.Inode, dir, fanotify.Open|fanotify.OnDir, 0)
-	tid := make(chan int)
+	tid, done := make(chan int), make(chan struct{})
+	defer close(done)
 	go func() { // not the main thread, whose number is the process's
 		runtime.LockOSThread()
 		f, err := os.Open(dir)
@@ -146,6 +147,7 @@ func TestThread(t *testing.T) {
 			_ = f.Close()
 		}
 		tid <- unix.Gettid()
+		<-done // a thread that has ended is nobody's
 	}()
 	want := <-tid
 	if ev := next(t, g); ev.PID != want || !ev.Own() {

@@ -236,11 +236,11 @@ func (e Event) MountID() (id uint64, ok bool) {
 	return binary.NativeEndian.Uint64(p[len(p)-8:]), true // some 32-bit kernels pad before it, others don't
 }
 
-// pidfdOf is what the PIDFD record says, or -1.
-func pidfdOf(info []byte) int32 {
+// pidfdOf is what the PIDFD record says.
+func pidfdOf(info []byte) (n int32, ok bool) {
 	p, ok := find(info, infoPIDFD)
 	if !ok || len(p) < 4 {
-		return noFD
+		return noFD, false
 	}
-	return int32(binary.NativeEndian.Uint32(p))
+	return int32(binary.NativeEndian.Uint32(p)), true
 }

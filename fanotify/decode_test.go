@@ -127,7 +127,7 @@ func named(typ uint8, data, name string) []byte {
 }
 
 func TestRecords(t *testing.T) {
-	b := new(Batch)
+	b := &Batch{group: &Group{report: ReportFDError}}
 	b.rest = bytes.Join([][]byte{
 		encode(Rename|OnDir, noFD, 12, named(infoOldName, "olddir", "from"), named(infoNewName, "newdir", "to\xff"), record(99, uint64(5)), record(infoFID, handle(3, "obj")...)),
 		encode(FSError, -int32(syscall.EBADF), 0, record(infoFID, handle(0xff, "")...), record(infoError, int32(117), uint32(4))),
@@ -183,7 +183,7 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%+v", en)
 	}
 	ev = at()
-	if ev.Err() == nil || pidfdOf(ev.info) != -3 {
+	if n, ok := pidfdOf(ev.info); ev.Err() == nil || n != -3 || !ok {
 		t.Error(ev.Err())
 	}
 	ev = at()
@@ -307,7 +307,7 @@ func FuzzDecode(f *testing.F) {
 			_, _, _ = ev.Range()
 			_, _ = ev.MountID()
 			_ = ev.Err()
-			_ = pidfdOf(ev.info)
+			_, _ = pidfdOf(ev.info)
 		}
 		if _, ok := b.Next(); ok {
 			t.Fatal("one too many")

@@ -33,11 +33,17 @@
 //   - An event is answered once, by the first of [Event.Allow], [Event.Deny] and their like on any copy of it; the others get [ErrAnswered].
 //   - An event that ends unanswered (closed, forgotten, its loop left or panicked through, its batch read into again, its group closed) gets [Options.Default].
 //   - So does an event that waits longer than [Options.Within], whatever the handler does, also if nobody reads.
-//   - What this process itself does is allowed at once, and isn't handed out, unless [Options.AskOwn] is set; also while the only goroutine that reads waits for it, then within some milliseconds.
+//   - What this process itself does is allowed at once, and isn't handed out, unless [Options.AskOwn] is set; also while nobody reads, for instance because the only goroutine that does waits for it: then it
+//     takes some tens of milliseconds. To know of it the group reads ahead; of what nobody reads for long it keeps 512 events, and Overflow for the rest.
 //
-// What is left to the program: helpers that it starts are other processes, and wait for it like any (so do daemons that it waits for, such as a logger that opens files); to look into the file, use
-// the event ([Event.ReadAt], [Event.Take]), which makes no further events. When the process dies, or is killed, the kernel allows what waits, whatever Default says. While
-// descriptors are used up, the kernel denies: it can't show the file.
+// What is left to the program:
+//
+//   - Don't start programs, by os/exec or otherwise, whose files the process itself guards with OpenPerm, OpenExecPerm or AccessPerm, their interpreters and libraries included: until a child has
+//     executed its program, Go's runtime can't stop the goroutine that starts it, and the child waits for an answer that then nobody can give. Start helpers before marking, or ignore their files.
+//   - Other processes that the decider waits for, such as a logger that opens files, wait for it like any. So does a helper of core_pattern when the decider crashes.
+//   - To look into the file, use the event ([Event.ReadAt], [Event.Take]), which makes no further events.
+//   - A decider that is stopped (SIGSTOP, a debugger, a frozen cgroup) holds everybody up. When it ends, or is killed, the kernel allows what waits, whatever Default says.
+//   - While descriptors are used up, the kernel denies: it can't show the file ([Event.Err]).
 //
 // # What the kernel does that surprises
 //

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/fildes/fildes"
@@ -16,7 +17,7 @@ import (
 
 // An Event is one event. It may be copied: all copies are of the same event, which has its descriptors and its answer once.
 //
-// An event that [Batch.Next] or [Group.Events] returned lasts until the batch is read into again, or the loop goes on; [Event.Keep] makes one that lasts. One that [Group.Read] or Keep returned
+// An event that [Batch.Next] returned lasts until the batch is read into again or closed, one of [Group.Events] until the loop goes on; [Event.Keep] makes one that lasts. One that [Group.Read] or Keep returned
 // lasts until Close, or until it is forgotten. An event that ends without having been answered gets the group's default.
 type Event struct {
 	// Mask is what happened; several things, where they happened to one object one after another. It is 0 where a kernel before 6.13 has only told that the event's file couldn't be opened:
@@ -29,13 +30,45 @@ type Event struct {
 	ref    ref
 	object int32  // the header's descriptor
 	info   []byte // the info records; of the batch, unless kept
-	guard  *guard // of an event that nobody but its holder ends
+	guard  *guard // what keeps it from being ended as forgotten
+	kept   bool   // the guard is its own
 }
 
-// A guard has the collector end a forgotten event.
-type guard struct {
+// A guard has the collector end events when nobody refers to them any more: neither their Batch nor one of them.
+type guard struct{ held *held }
+
+// held are the events of a guard.
+type held struct {
+	mu     sync.Mutex
+	events []owned
+}
+
+type owned struct {
 	group *Group
 	ref   ref
+}
+
+func newGuard() *guard {
+	g := &guard{new(held)}
+	runtime.AddCleanup(g, func(h *held) { h.drop(0) }, g.held)
+	return g
+}
+
+func (h *held) add(g *Group, r ref) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, owned{g, r})
+}
+
+// drop ends all but the last ones.
+func (h *held) drop(keep int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := len(h.events) - keep
+	for _, e := range h.events[:n] {
+		e.group.drop(e.ref)
+	}
+	h.events = slices.Delete(h.events, 0, n)
 }
 
 // Own says whether this process did it.
@@ -49,18 +82,18 @@ func (e Event) Own() bool {
 // Err is why the event has no descriptor although its file should have been opened, or nil: EMFILE (RLIMIT_NOFILE), ENFILE, EACCES, ETXTBSY, and others. Access was denied by the kernel, if it was
 // asked for.
 func (e Event) Err() error {
-	if errno := openError(e.object); errno != 0 {
-		return fail("open", "", sys.Error("read", errno))
+	if e.group == nil || e.object >= 0 || e.Mask != 0 && e.object == e.group.absent() {
+		return nil
 	}
-	return nil
+	return fail("open", "", sys.Error("read", syscall.Errno(-e.object)))
 }
 
-// openError is the errno that stands in a header for a descriptor. Events that are of no file have EBADF.
-func openError(n int32) syscall.Errno {
-	if n >= noFD || syscall.Errno(-n) == syscall.EBADF {
-		return 0
+// absent is what stands in a header of an event that is of no file.
+func (g *Group) absent() int32 {
+	if g.report.Has(ReportFDError) {
+		return -int32(syscall.EBADF)
 	}
-	return syscall.Errno(-n)
+	return noFD
 }
 
 var errTaken = errors.New("the event has no such descriptor, or it was taken")
@@ -71,15 +104,18 @@ func (e Event) Take() (*os.File, error) { return e.take("take", "fanotify event"
 
 // TakePIDFD gives the pidfd of the process away, with ReportPIDFD. It fails with ESRCH where the process had ended before the event was read.
 func (e Event) TakePIDFD() (*os.File, error) {
-	switch n := pidfdOf(e.info); {
-	case n == noFD || n == -int32(syscall.ESRCH):
-		if _, ok := find(e.info, infoPIDFD); ok {
-			return nil, fail("take-pidfd", "", syscall.ESRCH)
-		}
-	case n == -2: // FAN_EPIDFD
-		return nil, fail("take-pidfd", "", errNoPIDFD)
-	case n < 0:
+	n, ok := int32(noFD), false
+	if e.group != nil {
+		n, ok = pidfdOf(e.info)
+	}
+	switch exact := e.group != nil && e.group.report.Has(ReportFDError); {
+	case !ok || n >= 0:
+	case exact:
 		return nil, fail("take-pidfd", "", sys.Error("read", syscall.Errno(-n)))
+	case n == noFD:
+		return nil, fail("take-pidfd", "", sys.Error("read", syscall.ESRCH))
+	default: // FAN_EPIDFD
+		return nil, fail("take-pidfd", "", errNoPIDFD)
 	}
 	return e.take("take-pidfd", "pidfd", true)
 }
@@ -145,6 +181,12 @@ var errNotReady = fildes.NewOpError("fanotify", "wait", "", errors.ErrUnsupporte
 
 // with runs op with the file's descriptor.
 func (e Event) with(op func(num int) error) error {
+	if e.ref == (ref{}) {
+		if err := e.Err(); err != nil {
+			return err
+		}
+		return errTaken
+	}
 	p := e.group.pending
 	num, err := p.lend(e.ref)
 	if err != nil {
@@ -177,14 +219,15 @@ func (e Event) ReadAt(b []byte, offset int64) (n int, err error) {
 }
 
 // Keep returns an event that lasts beyond its batch or its round of the loop, with memory of its own. It must be closed, and is closed when it is forgotten. The original, and copies
-// of it, no longer have descriptors or an answer.
+// of it, no longer have descriptors or an answer. It fails while another goroutine uses the descriptor, or answers.
 func (e Event) Keep() (Event, error) {
 	if e.group == nil {
 		return Event{}, fail("keep", "", os.ErrInvalid)
 	}
-	if e.guard != nil {
+	if e.kept {
 		return e, nil
 	}
+	defer runtime.KeepAlive(e.guard)
 	if e.ref != (ref{}) {
 		moved, err := e.group.pending.move(e.ref)
 		if err != nil {
@@ -198,9 +241,9 @@ func (e Event) Keep() (Event, error) {
 
 // guarded is the event with what makes it end when it is forgotten.
 func (e Event) guarded() Event {
-	if e.ref != (ref{}) {
-		e.guard = &guard{e.group, e.ref}
-		runtime.AddCleanup(e.guard, func(g guard) { g.group.drop(g.ref) }, *e.guard)
+	if e.kept = true; e.ref != (ref{}) {
+		e.guard = newGuard()
+		e.guard.held.add(e.group, e.ref)
 	}
 	return e
 }
@@ -222,12 +265,14 @@ func (e Event) Close() error {
 
 // drop ends an event, after it was answered.
 func (g *Group) drop(r ref) bool {
-	if g.class != Notify && g.pending.waiting(r) {
-		if g.answer(r, g.fallback, nil) == nil {
+	num, claimed, ok := g.pending.drop(r)
+	if claimed {
+		err := g.fd.Control(func(group int) error { return g.write(group, num, g.fallback, nil) })
+		if g.pending.end(r, true); err == nil {
 			g.counts.dropped.Add(1)
 		}
 	}
-	return g.pending.drop(r)
+	return ok
 }
 
 var ownPID = os.Getpid()
@@ -242,7 +287,7 @@ func (g *Group) own(pid int) bool {
 
 // Path is where the file is now. It is found by the event's descriptor, or by its handles with [Group.Path]: first by the entry's, else by the object's.
 //
-// A file that is gone gives an error that matches [ErrStale]. By the time that the path is used, it may be another's.
+// A file that is gone gives an error that matches [ErrStale], one that no path is known of [ErrNoPath]. By the time that the path is used, it may be another's.
 func (e Event) Path() (string, error) {
 	if e.group == nil {
 		return "", fail("path", "", os.ErrInvalid)
@@ -273,16 +318,21 @@ func (e Event) OldPath() (string, error) {
 	return e.group.entryPath(en)
 }
 
-// pathOf is the path of what a descriptor refers to.
+// pathOf is the path of what a descriptor refers to, if there is one that leads there: what /proc shows may be of a file that is gone, of another mount namespace, or none.
 func pathOf(num int) (string, error) {
 	path, err := os.Readlink(sys.ProcPath(num))
 	if err != nil {
 		return "", err
 	}
-	if n, err := sys.Links(num); err == nil && n == 0 {
+	switch same, links, err := sys.LeadsTo(path, num); {
+	case err != nil:
+		return "", err
+	case same:
+		return path, nil
+	case links == 0:
 		return "", ErrStale
 	}
-	return path, nil
+	return "", ErrNoPath
 }
 
 var (

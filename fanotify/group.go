@@ -20,7 +20,8 @@ import (
 // A Group is a set of marks and the queue of their events.
 //
 // All methods may be called by several goroutines at once; of several that read, one gets each event. The zero Group and a nil *Group refuse every operation with [os.ErrInvalid], a
-// closed one with [os.ErrClosed]. A Group must not be copied. One that is forgotten without Close is closed by the garbage collector, some time later, which allows what waits for an answer.
+// closed one with [os.ErrClosed]. A Group must not be copied. One that is forgotten without Close is closed by the garbage collector, some time later, which allows what waits for an answer; if others
+// have the description too, what was read here then waits until they close it.
 type Group struct {
 	fd fd.FD
 
@@ -32,9 +33,11 @@ type Group struct {
 	askOwn   bool
 	single   bool // events are read one by one, because the kernel loses one silently if its file can't be opened
 
-	mu    sync.Mutex // held for each read of the queue, so that events are handed out in their order
-	ahead Batch      // what Read, Events and the keeper have read ahead
+	mu      sync.Mutex // held for each read of the queue, so that events are handed out in their order
+	ahead   Batch      // what Read, Events and the keeper have read ahead
+	scratch Batch      // the keeper's
 
+	wanted  atomic.Bool  // somebody has read
 	readers atomic.Int32 // those in Read and ReadBatch, who need no keeper to read for them
 	pending *pending
 	mounts  *mounts
@@ -271,7 +274,7 @@ func (g *Group) engine() *fd.FD {
 // Permission events that have no answer get the group's default: the kernel allows them, so that with Deny the marks are removed first, and what is waiting is read and denied. (An access that begins in that
 // instant may still be allowed; if the process is killed, all are.) A second Close returns [os.ErrClosed]. Events that nobody has read are lost.
 //
-// Where others have the description ([FromFile], [Group.File]), the marks stay, and only what was read here is answered.
+// Where others may have the description ([FromFile], [Group.File]), the marks stay, and only what was read here is answered: when the last of them closes it, the kernel allows the rest.
 func (g *Group) Close() error {
 	if err := g.engine().Check(); err != nil {
 		return fail("close", "", err)
@@ -316,8 +319,8 @@ func (g *Group) SyscallConn() (syscall.RawConn, error) {
 	return r, failed("syscall-conn", err)
 }
 
-// File returns a duplicate of the descriptor, for a child process, say; it shares the description, with the marks, the queue and O_NONBLOCK: see [fildes.FD.File]. A permission event must be answered by
-// the one that has read it.
+// File returns a duplicate of the descriptor, for a child process, say; it shares the description, with the marks, the queue and O_NONBLOCK: see [fildes.FD.File]. A group that decides must
+// be read by one process at a time, since the kernel knows events by the numbers that their descriptors have in the process that reads; here nothing is read then until somebody calls Read or ReadBatch again.
 func (g *Group) File() (*os.File, error) {
 	if g != nil {
 		g.shared.Store(true)

@@ -3,7 +3,7 @@
 package fanotify
 
 import (
-	"slices"
+	"encoding/binary"
 	"sync"
 	"time"
 	"weak"
@@ -25,7 +25,8 @@ const (
 	firstLook = 5 * time.Millisecond // most answers have been given by then
 	ownLook   = time.Millisecond     // while this process waits for itself
 	lastLook  = 50 * time.Millisecond
-	maxAhead  = 4096 // events that the keeper reads ahead
+	idleLook  = time.Minute // while somebody reads, and nothing waits for an answer
+	maxAhead  = 512         // events that the keeper keeps for who reads next
 )
 
 // keep starts the keeper of a group that decides.
@@ -37,26 +38,19 @@ func (g *Group) keep() {
 	k := &g.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.timer = time.AfterFunc(g.idle(), func() {
+	k.pause = lastLook
+	k.timer = time.AfterFunc(lastLook, func() {
 		if g := wp.Value(); g != nil {
 			g.look()
 		}
 	})
 }
 
-// idle is how often the keeper looks while nothing is known to wait.
-func (g *Group) idle() time.Duration {
-	if g.within == 0 {
-		return time.Minute
-	}
-	return min(max(g.within/4, time.Millisecond), time.Minute)
-}
-
-// asked says that an event waits for an answer.
+// asked says that an event waits for an answer, or that nobody reads any more.
 func (k *keeper) asked() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.often || k.stopped || k.timer == nil {
+	if k.often && k.pause <= firstLook || k.stopped || k.timer == nil {
 		return
 	}
 	k.often, k.pause = true, firstLook
@@ -72,23 +66,24 @@ func (k *keeper) stop() {
 	}
 }
 
-// again sets when to look next.
-func (k *keeper) again(waiting, own bool, idle, within time.Duration) {
+// again sets when to look next: soon, while something waits for an answer or nobody reads.
+func (g *Group) again(own bool) {
+	k := &g.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.stopped {
 		return
 	}
-	switch k.often = waiting; {
-	case !waiting:
-		k.pause = idle
+	switch k.often = g.pending.questions() > 0 || g.readers.Load() == 0; {
+	case !k.often:
+		k.pause = idleLook
 	case own:
 		k.pause = ownLook
 	default:
 		k.pause = min(max(2*k.pause, firstLook), lastLook)
-	}
-	if within > 0 {
-		k.pause = min(k.pause, max(within/4, time.Millisecond))
+		if g.within > 0 {
+			k.pause = min(k.pause, max(g.within/4, ownLook))
+		}
 	}
 	k.timer.Reset(k.pause)
 }
@@ -99,7 +94,7 @@ func (g *Group) look() {
 		return
 	}
 	before := g.counts.own.Load()
-	if g.readers.Load() == 0 {
+	if g.readers.Load() == 0 && (g.wanted.Load() || !g.shared.Load()) { // of a shared one, who reads may be another process
 		g.readAhead()
 	}
 	for _, r := range g.pending.overdue(nil, false) {
@@ -107,36 +102,52 @@ func (g *Group) look() {
 			g.counts.late.Add(1)
 		}
 	}
-	g.keeper.again(g.pending.questions() > 0, g.counts.own.Load() != before, g.idle(), g.within)
+	g.again(g.counts.own.Load() != before)
 }
 
-// readAhead reads what is waiting, for whoever reads next.
+// readAhead reads what is waiting, for whoever reads next. When it has read much, what asks gets the default, and the rest is lost: to stop reading would have this process wait for itself.
 func (g *Group) readAhead() {
 	found := false
-	for {
-		more := false
+	for more := true; more; {
+		more = false
 		_ = g.fd.Control(func(num int) error {
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			a := &g.ahead
-			if len(a.refs)-a.next >= maxAhead {
-				return nil
-			}
-			var b Batch
-			if _, err := g.fill(num, &b); err != nil {
+			b, a := &g.scratch, &g.ahead
+			if _, err := g.fill(num, b); err != nil {
 				return err
 			}
-			a.rest = append(slices.Clip(a.rest), b.rest...)
-			a.refs, a.next = append(slices.Clone(a.refs[a.next:]), b.refs...), 0
-			a.group = g
 			more, found = true, true
+			if len(a.rest) == 0 {
+				a.refs, a.next = a.refs[:0], 0
+			}
+			if len(a.refs)-a.next < maxAhead {
+				a.rest, a.refs, a.group = append(a.rest, b.rest...), append(a.refs, b.refs...), g
+				return nil
+			}
+			for _, r := range b.refs {
+				if r != (ref{}) && r != skipped {
+					g.drop(r)
+				}
+			}
+			if h, _ := decode(a.rest[len(a.rest)-headerSize:]); h.mask != Overflow {
+				a.rest, a.refs = append(a.rest, overflowEvent(g.absent())...), append(a.refs, ref{})
+			}
 			return nil
 		})
-		if !more {
-			break
-		}
 	}
 	if found {
 		g.fd.Kick(fd.Read)
 	}
+}
+
+// overflowEvent is what the kernel says when it has lost events.
+func overflowEvent(absent int32) []byte {
+	b := make([]byte, headerSize)
+	binary.NativeEndian.PutUint32(b, headerSize)
+	b[4] = metadataVersion
+	binary.NativeEndian.PutUint16(b[6:], headerSize)
+	binary.NativeEndian.PutUint64(b[8:], uint64(Overflow))
+	binary.NativeEndian.PutUint32(b[16:], uint32(absent))
+	return b
 }

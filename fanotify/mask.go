@@ -35,7 +35,7 @@ const (
 const (
 	OpenPerm     Mask = 0x10000  // FAN_OPEN_PERM: somebody wants to open it; needs the class Content or PreContent
 	AccessPerm   Mask = 0x20000  // FAN_ACCESS_PERM: somebody wants to read it; likewise
-	OpenExecPerm Mask = 0x40000  // FAN_OPEN_EXEC_PERM: somebody wants to open it to execute it; likewise. Linux 5.0
+	OpenExecPerm Mask = 0x40000  // FAN_OPEN_EXEC_PERM: somebody wants to open it to execute it, which this process must not (see the package's documentation); likewise. Linux 5.0
 	PreAccess    Mask = 0x100000 // FAN_PRE_ACCESS: somebody wants to use a range of its content; needs the class PreContent. Linux 6.14, ext4, XFS and some others
 )
 

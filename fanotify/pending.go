@@ -104,11 +104,11 @@ func (p *pending) begin(r ref) (int32, error) {
 	return s.fd, nil
 }
 
-// end says how answering went. Where the kernel didn't take the answer there is still one to give: by the caller, if the event was dropped meanwhile, who ends it again then.
+// end says how answering went. Where the kernel didn't take the answer there is still one to give: by the caller, if nobody else will, who ends it again then.
 func (p *pending) end(r ref, taken bool) (orphan bool) {
 	p.mu.Lock()
 	s := &p.slots[r.index-1] // it is lent
-	if !taken && s.dropped {
+	if !taken && (s.dropped || p.shut) {
 		p.mu.Unlock()
 		return true
 	}
@@ -159,13 +159,21 @@ func (p *pending) clear(index uint32) (fd, pidfd int32) {
 	return fd, pidfd
 }
 
-// drop ends an event, which must have been answered.
-func (p *pending) drop(r ref) bool {
+// drop ends an event. Where there is an answer to give, the caller has claimed it, as by begin.
+func (p *pending) drop(r ref) (claim int32, claimed, ok bool) {
 	p.mu.Lock()
 	s := p.at(r)
 	if s == nil {
 		p.mu.Unlock()
-		return false
+		return noFD, false, false
+	}
+	if s.state == undecided {
+		s.state, s.dropped = answering, true
+		s.lent++
+		p.undecided--
+		num := s.fd
+		p.mu.Unlock()
+		return num, true, true
 	}
 	var fd, pidfd int32 = noFD, noFD
 	if s.lent > 0 {
@@ -175,7 +183,7 @@ func (p *pending) drop(r ref) bool {
 	}
 	p.mu.Unlock()
 	closeBoth(fd, pidfd)
-	return true
+	return noFD, false, true
 }
 
 // take gives the descriptor away. A duplicate is needed while the kernel knows the event by it, or somebody uses it.

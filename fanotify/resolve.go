@@ -26,6 +26,10 @@ type staleError struct{}
 func (staleError) Error() string { return "the file is gone" }
 func (staleError) Unwrap() error { return syscall.ESTALE }
 
+// ErrNoPath says that a file is there, but no path is known that leads to it: the name by which it was opened is gone and others are left, or it is in another mount namespace, or the kernel has found it
+// by its handle, and knows the paths of directories only: so report DirFID and Name.
+var ErrNoPath = errors.New("no path is known here that leads to the file")
+
 // HandleOf is the handle of what is at a path, as events report it: name_to_handle_at(2), statfs(2). It needs no rights, so that a group that may not open handles can know the ones that it
 // watches. Symbolic links are followed.
 func HandleOf(path string) (Handle, error) {
@@ -205,7 +209,7 @@ func mayHang(typ string) bool {
 	return false
 }
 
-// Path is where the object of a handle is now: open_by_handle_at(2). It needs CAP_DAC_READ_SEARCH. What is gone gives an error that matches [ErrStale]; [Group.OpenHandle] says which other errors
+// Path is where the object of a handle is now: open_by_handle_at(2). It needs CAP_DAC_READ_SEARCH. What is gone gives an error that matches [ErrStale], what no path is known of [ErrNoPath]; [Group.OpenHandle] says which other errors
 // there are.
 func (g *Group) Path(h Handle) (path string, err error) {
 	if err := g.engine().Check(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,12 @@ const (
 )
 
 // DenyErrno is Deny with an error of choice: EPERM, EIO, EBUSY, ETXTBSY, EAGAIN, ENOSPC or EDQUOT, for groups of the class PreContent. Linux 6.14.
-func DenyErrno(errno syscall.Errno) Verdict { return Deny | Verdict(errno)<<24 }
+func DenyErrno(errno syscall.Errno) Verdict {
+	if errno > 0xff {
+		return 0 // no verdict
+	}
+	return Deny | Verdict(errno)<<24
+}
 
 // Audit has the kernel write the decision to the audit log too; the group needs the option Audit.
 func (v Verdict) Audit() Verdict { return v | withAudit }
@@ -102,7 +108,10 @@ func (answeredError) Error() string { return "the event has been answered alread
 func (answeredError) Unwrap() error { return syscall.ENOENT }
 
 // Asks says whether the event waits for an answer.
-func (e Event) Asks() bool { return e.group != nil && e.group.pending.waiting(e.ref) }
+func (e Event) Asks() bool {
+	defer runtime.KeepAlive(e.guard)
+	return e.group != nil && e.group.pending.waiting(e.ref)
+}
 
 // Allow lets the access go on. Of an event's answers the first counts: any other gets [ErrAnswered].
 func (e Event) Allow() error { return e.Respond(Allow) }
@@ -122,35 +131,43 @@ func (e Event) RespondRule(v Verdict, rule AuditRule) error {
 }
 
 func (e Event) respond(v Verdict, rule *AuditRule) error {
-	if e.group == nil {
+	defer runtime.KeepAlive(e.guard)
+	switch {
+	case e.group == nil:
 		return os.ErrInvalid
+	case e.ref != ref{}:
+		return e.group.answer(e.ref, v, rule)
+	case e.Mask&Permissions != 0:
+		return ErrAnswered // the kernel denied it: it couldn't show the file
 	}
-	return e.group.answer(e.ref, v, rule)
+	return errNoQuestion
 }
 
-// answer gives the one answer to an event.
+// answer gives the one answer to an event. It is claimed and given within one reference to the descriptor, so that Close and Release wait for who has claimed it.
 func (g *Group) answer(r ref, v Verdict, rule *AuditRule) error {
 	if err := v.check(); err != nil {
 		return err
 	}
-	num, err := g.pending.begin(r)
-	if err != nil {
-		return err
-	}
-	err = g.reply(num, v, rule)
-	g.ended(r, num, err == nil || errors.Is(err, syscall.ENOENT))
-	if errors.Is(err, syscall.ENOENT) {
-		err = ErrAnswered
-	}
-	return err
+	return g.fd.Control(func(group int) error {
+		num, err := g.pending.begin(r)
+		if err != nil {
+			return err
+		}
+		return g.conclude(group, r, num, g.write(group, num, v, rule))
+	})
 }
 
-// ended says how answering went.
-func (g *Group) ended(r ref, num int32, taken bool) {
-	if g.pending.end(r, taken) {
-		_ = g.reply(num, g.fallback, nil)
+// conclude says how answering went, and gives the default where nobody else would.
+func (g *Group) conclude(group int, r ref, num int32, err error) error {
+	gone := errors.Is(err, syscall.ENOENT)
+	if g.pending.end(r, err == nil || gone) {
+		_ = g.write(group, num, g.fallback, nil)
 		g.pending.end(r, true)
 	}
+	if gone {
+		return ErrAnswered
+	}
+	return err
 }
 
 const (
@@ -163,11 +180,7 @@ func putResponse(b []byte, num int32, v Verdict) {
 	binary.NativeEndian.PutUint32(b[4:], uint32(v))
 }
 
-// reply gives the answer to the event that the kernel knows by a number.
-func (g *Group) reply(num int32, v Verdict, rule *AuditRule) error {
-	return g.fd.Control(func(group int) error { return g.write(group, num, v, rule) })
-}
-
+// write gives the answer to the event that the kernel knows by a number.
 func (g *Group) write(group int, num int32, v Verdict, rule *AuditRule) error {
 	var b [responseSize + ruleSize]byte
 	n := responseSize
@@ -242,15 +255,33 @@ func (g *Group) RespondBatch(responses []Response) (taken int, err error) {
 	return taken, err
 }
 
+// respondSome answers within one reference to the descriptor, as answer does.
 func (g *Group) respondSome(rs []Response) (taken int) {
+	err := g.fd.Control(func(group int) error {
+		taken = g.respondAll(group, rs)
+		return nil
+	})
+	if err != nil {
+		for i := range rs {
+			rs[i].Err = fail("respond-batch", "", err)
+		}
+	}
+	return taken
+}
+
+func (g *Group) respondAll(group int, rs []Response) (taken int) {
 	buf := make([]byte, responseSize*len(rs))
 	iov := make([]sys.Iovec, 0, len(rs))
 	which := make([]int, 0, len(rs)) // of rs, for each of iov
+	number := func(i int) int32 { return int32(binary.NativeEndian.Uint32(buf[responseSize*i:])) }
 	for i := range rs {
 		r := &rs[i]
 		err := r.Verdict.check()
 		if err == nil && r.Event.group != g {
 			err = errOtherGroup
+		}
+		if err == nil && r.Event.ref == (ref{}) {
+			err = errNoQuestion
 		}
 		var num int32
 		if err == nil {
@@ -265,30 +296,24 @@ func (g *Group) respondSome(rs []Response) (taken int) {
 		which = append(which, i)
 	}
 	for len(iov) > 0 {
-		n := 0
-		err := g.fd.Control(func(group int) error { // a response per vector: the kernel takes one of each write
-			k, err := sys.Writev(group, iov)
-			n = k / responseSize
-			if n == 0 && err == nil {
-				err = syscall.EINVAL
-			}
-			return g.refusedReply(group, rs[which[0]].Verdict, false, sys.Named("writev", err))
-		})
+		k, err := sys.Writev(group, iov) // a response per vector: the kernel takes one of each write
+		n := k / responseSize
 		for _, i := range which[:n] {
-			g.pending.end(rs[i].Event.ref, true)
+			_ = g.conclude(group, rs[i].Event.ref, number(i), nil)
 		}
 		taken += n
-		iov, which = iov[n:], which[n:]
 		if n == 0 {
-			r := &rs[which[0]]
-			gone := errors.Is(err, syscall.ENOENT)
-			g.ended(r.Event.ref, int32(binary.NativeEndian.Uint32(buf[responseSize*which[0]:])), gone)
-			if gone {
-				err = ErrAnswered
+			if err == nil {
+				err = syscall.EINVAL
 			}
-			r.Err = fail("respond-batch", "", err)
-			iov, which = iov[1:], which[1:]
+			i := which[0]
+			err = g.refusedReply(group, rs[i].Verdict, false, sys.Named("writev", err))
+			rs[i].Err = fail("respond-batch", "", g.conclude(group, rs[i].Event.ref, number(i), err))
+			n = 1
 		}
+		iov, which = iov[n:], which[n:]
 	}
+	g.replied.Store(int64(g.pending.now()))
+	runtime.KeepAlive(rs)
 	return taken
 }

@@ -41,13 +41,6 @@ func FilesystemID(num int) (id [2]int32, err error) {
 	return st.Fsid.Val, Named("fstatfs", err)
 }
 
-// Links is how many names a file has: fstat(2).
-func Links(num int) (n uint64, err error) {
-	var st unix.Stat_t
-	err = retry(func() error { return unix.Fstat(num, &st) })
-	return uint64(st.Nlink), Named("fstat", err) //nolint:unconvert // it has 32 bits on some
-}
-
 // OpenHere opens the directory that a descriptor refers to, or the one that is mounted there, to read it.
 func OpenHere(dir int) (num int, err error) {
 	err = retry(func() (err error) {
@@ -67,4 +60,16 @@ func ReadAt(num int, p []byte, offset int64) (n int, err error) {
 		return err
 	})
 	return max(n, 0), Named("pread64", err)
+}
+
+// LeadsTo says whether a path is of the file that a descriptor refers to, and how many names that has: lstat(2), fstat(2).
+func LeadsTo(path string, num int) (same bool, links uint64, err error) {
+	var at, of unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(num, &of) }); err != nil {
+		return false, 0, Named("fstat", err)
+	}
+	err = retry(func() error {
+		return unix.Fstatat(unix.AT_FDCWD, path, &at, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
+	})
+	return err == nil && at.Dev == of.Dev && at.Ino == of.Ino, uint64(of.Nlink), nil //nolint:unconvert // it has 32 bits on some
 }
