@@ -52,7 +52,7 @@ func (b *Batch) Next() (Event, bool) {
 		if !ok {
 			return Event{}, false
 		}
-		ev := Event{Mask: h.mask, PID: int(h.pid), group: b.group, guard: b.guard, object: h.fd, info: b.rest[h.fixed:h.size:h.size]}
+		ev := Event{Mask: h.mask, PID: int(h.pid), group: b.group, guard: b.guard, object: h.object, Info: b.rest[h.fixed:h.size:h.size]}
 		b.rest = b.rest[h.size:]
 		if b.next < len(b.refs) {
 			ev.ref = b.refs[b.next]
@@ -294,22 +294,22 @@ func (g *Group) adopt(num int, b *Batch) (left int) {
 			pidfd, _ = pidfdOf(p[h.fixed:h.size])
 		}
 		p = p[h.size:]
-		question := h.fd >= 0 && g.class != Notify && (h.mask&Permissions != 0 || h.mask&^(allRequested|Overflow) != 0) // what isn't known may be one
+		question := h.object >= 0 && g.class != Notify && (h.mask&Permissions != 0 || h.mask&^(allRequested|Overflow) != 0) // what isn't known may be one
 		r := ref{}
 		switch {
 		case question && !g.askOwn && g.own(int(h.pid)):
 			g.counts.own.Add(1)
-			_ = g.write(num, h.fd, Allow, nil)
-			closeBoth(h.fd, pidfd)
+			_ = g.write(num, h.object, Allow, nil)
+			closeBoth(h.object, pidfd)
 			r = skipped
-		case h.fd >= 0 || pidfd >= 0:
+		case h.object >= 0 || pidfd >= 0:
 			var ok bool
-			if r, ok = g.pending.add(max(h.fd, noFD), max(pidfd, noFD), question, g.within); !ok { // the group is being closed
+			if r, ok = g.pending.add(max(h.object, noFD), max(pidfd, noFD), question, g.within); !ok { // the group is being closed
 				if question {
-					_ = g.write(num, h.fd, g.fallback, nil)
+					_ = g.write(num, h.object, g.fallback, nil)
 					g.counts.dropped.Add(1)
 				}
-				closeBoth(h.fd, pidfd)
+				closeBoth(h.object, pidfd)
 				r = skipped
 			}
 		}
@@ -354,7 +354,7 @@ func (g *Group) one(num int) (Event, error) {
 	defer g.mu.Unlock()
 	for {
 		if ev, ok := g.ahead.Next(); ok {
-			ev.info = slices.Clone(ev.info)
+			ev.Info = slices.Clone(ev.Info)
 			return ev, nil
 		}
 		if _, err := g.fill(num, &g.ahead); err != nil {

@@ -34,7 +34,7 @@ type header struct {
 	fixed   int // of this part
 	version uint8
 	mask    Mask
-	fd      int32
+	object  int32 // a descriptor's number, or why there is none
 	pid     int32
 }
 
@@ -48,7 +48,7 @@ func decode(p []byte) (h header, ok bool) {
 		version: p[4],
 		fixed:   int(binary.NativeEndian.Uint16(p[6:])),
 		mask:    Mask(binary.NativeEndian.Uint64(p[8:])),
-		fd:      int32(binary.NativeEndian.Uint32(p[16:])),
+		object:  int32(binary.NativeEndian.Uint32(p[16:])),
 		pid:     int32(binary.NativeEndian.Uint32(p[20:])),
 	}
 	return h, h.fixed >= headerSize && h.size >= h.fixed && h.size <= len(p)
@@ -74,7 +74,7 @@ type Record struct {
 }
 
 // nextRecord takes the first record off p.
-func nextRecord(p []byte) (r Record, rest []byte, ok bool) {
+func nextRecord(p Info) (r Record, rest Info, ok bool) {
 	if len(p) < 4 {
 		return r, nil, false
 	}
@@ -86,7 +86,7 @@ func nextRecord(p []byte) (r Record, rest []byte, ok bool) {
 }
 
 // find returns the data of the first record of a type.
-func find(p []byte, typ uint8) ([]byte, bool) {
+func find(p Info, typ uint8) ([]byte, bool) {
 	for {
 		r, rest, ok := nextRecord(p)
 		if !ok {
@@ -99,10 +99,13 @@ func find(p []byte, typ uint8) ([]byte, bool) {
 	}
 }
 
-// Records yields the info records as they came, for those that have no method of their own.
-func (e Event) Records() iter.Seq[Record] {
+// Info is the info records of an event, as the kernel writes them.
+type Info []byte
+
+// Records yields them as they came, for those that have no method of their own.
+func (i Info) Records() iter.Seq[Record] {
 	return func(yield func(Record) bool) {
-		for p := e.info; ; {
+		for p := i; ; {
 			r, rest, ok := nextRecord(p)
 			if !ok || !yield(r) {
 				return
@@ -121,9 +124,9 @@ func (id FSID) String() string { return fmt.Sprintf("%08x:%08x", uint32(id[0]), 
 // A Handle names a file or directory of a file system, for as long as that exists, whatever its path. Two handles are of the same object if they are [Handle.Equal]; nothing else about their
 // bytes means anything.
 type Handle struct {
-	FS   FSID
-	Type int32 // which only the file system understands
-	Data []byte
+	FS   FSID   // the file system that it is in
+	Type int32  // which only that understands
+	Data []byte // likewise
 }
 
 // Equal says whether both name the same object.
@@ -151,6 +154,7 @@ func (h Handle) Valid() bool { return len(h.Data) > 0 && h.Type != 0xff }
 
 // An Entry is a name in a directory.
 type Entry struct {
+	// Dir is the directory.
 	Dir Handle
 	// Name is any bytes but NUL and '/'. It is "." where the event is about the directory itself, and empty if names aren't reported.
 	Name []byte
@@ -172,9 +176,9 @@ func decodeHandle(p []byte) (h Handle, rest []byte, ok bool) {
 	return h, p[fixed+n:], true
 }
 
-func (e Event) entry(types ...uint8) (en Entry, ok bool) {
+func (i Info) entry(types ...uint8) (en Entry, ok bool) {
 	for _, typ := range types {
-		p, found := find(e.info, typ)
+		p, found := find(i, typ)
 		if !found {
 			continue
 		}
@@ -194,8 +198,8 @@ func (e Event) entry(types ...uint8) (en Entry, ok bool) {
 }
 
 // Object is the handle of what it happened to, with ReportFID; of Create, Delete, Moved and Rename with ReportTargetFID too.
-func (e Event) Object() (Handle, bool) {
-	p, ok := find(e.info, infoFID)
+func (i Info) Object() (Handle, bool) {
+	p, ok := find(i, infoFID)
 	if !ok {
 		return Handle{}, false
 	}
@@ -204,14 +208,14 @@ func (e Event) Object() (Handle, bool) {
 }
 
 // Entry is where it happened, with ReportDirFID: the directory, and the name in it with ReportName. Of a Rename it is the new name.
-func (e Event) Entry() (Entry, bool) { return e.entry(infoDirName, infoNewName, infoDir) }
+func (i Info) Entry() (Entry, bool) { return i.entry(infoDirName, infoNewName, infoDir) }
 
 // OldEntry is where a Rename moved it from. It is missing where the old directory isn't marked, as Entry is where the new one isn't.
-func (e Event) OldEntry() (Entry, bool) { return e.entry(infoOldName) }
+func (i Info) OldEntry() (Entry, bool) { return i.entry(infoOldName) }
 
 // FSError is what an FSError event tells: the first error of the file system since the last event (an errno), and how many there were.
-func (e Event) FSError() (errno int, count uint32, ok bool) {
-	p, ok := find(e.info, infoError)
+func (i Info) FSError() (errno int, count uint32, ok bool) {
+	p, ok := find(i, infoError)
 	if !ok || len(p) < 8 {
 		return 0, 0, false
 	}
@@ -219,8 +223,8 @@ func (e Event) FSError() (errno int, count uint32, ok bool) {
 }
 
 // Range is the part of the file, in bytes, that a PreAccess event is about. A count of 0 is all of it.
-func (e Event) Range() (offset int64, count uint64, ok bool) {
-	p, ok := find(e.info, infoRange)
+func (i Info) Range() (offset int64, count uint64, ok bool) {
+	p, ok := find(i, infoRange)
 	if !ok || len(p) < 20 {
 		return 0, 0, false
 	}
@@ -228,8 +232,8 @@ func (e Event) Range() (offset int64, count uint64, ok bool) {
 }
 
 // MountID is the mount that a MountAttach or MountDetach is about: the unique id of statmount(2) and of statx(2)'s STATX_MNT_ID_UNIQUE, never used again.
-func (e Event) MountID() (id uint64, ok bool) {
-	p, ok := find(e.info, infoMount)
+func (i Info) MountID() (id uint64, ok bool) {
+	p, ok := find(i, infoMount)
 	if !ok || len(p) < 8 {
 		return 0, false
 	}
@@ -237,7 +241,7 @@ func (e Event) MountID() (id uint64, ok bool) {
 }
 
 // pidfdOf is what the PIDFD record says.
-func pidfdOf(info []byte) (n int32, ok bool) {
+func pidfdOf(info Info) (n int32, ok bool) {
 	p, ok := find(info, infoPIDFD)
 	if !ok || len(p) < 4 {
 		return noFD, false

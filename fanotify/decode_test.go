@@ -183,7 +183,7 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%+v", en)
 	}
 	ev = at()
-	if n, ok := pidfdOf(ev.info); ev.Err() == nil || n != -3 || !ok {
+	if n, ok := pidfdOf(ev.Info); ev.Err() == nil || n != -3 || !ok {
 		t.Error(ev.Err())
 	}
 	ev = at()
@@ -285,7 +285,7 @@ func FuzzDecode(f *testing.F) {
 		b := &Batch{rest: p}
 		for i, h := range want {
 			ev, ok := b.Next()
-			if !ok || ev.Mask != h.mask || ev.PID != int(h.pid) || ev.object != h.fd {
+			if !ok || ev.Mask != h.mask || ev.PID != int(h.pid) || ev.object != h.object {
 				t.Fatalf("event %d: %+v, %v, want %+v", i, ev, ok, h)
 			}
 			j := 0
@@ -307,7 +307,7 @@ func FuzzDecode(f *testing.F) {
 			_, _, _ = ev.Range()
 			_, _ = ev.MountID()
 			_ = ev.Err()
-			_, _ = pidfdOf(ev.info)
+			_, _ = pidfdOf(ev.Info)
 		}
 		if _, ok := b.Next(); ok {
 			t.Fatal("one too many")

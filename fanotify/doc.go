@@ -55,10 +55,12 @@
 //
 // PID is a number that may be another's by now: [ReportPIDFD] gives a descriptor of the process. Memory mappings, and what other machines do to a network file system, make no events.
 //
-// # Rights and limits
+// # Rights
 //
 // Everything but the following needs CAP_SYS_ADMIN in the first user namespace: since Linux 5.13 anybody can make a group of the class Notify that reports FID, or DirFID and Name, and mark Inode; it isn't told who did it,
 // but for this process itself. Paths from handles need CAP_DAC_READ_SEARCH, [Options.Audit] CAP_AUDIT_WRITE.
+//
+// # Limits
 //
 // A user has at most fs.fanotify.max_user_groups groups (128, usually) and fs.fanotify.max_user_marks marks; at most fs.fanotify.max_queued_events events wait for a group, the rest is lost, and
 // Overflow says so. fanotify came with Linux 2.6.37; what came later says when, and is an error that names it where the kernel doesn't have it.

@@ -25,11 +25,12 @@ type Event struct {
 	Mask Mask
 	// PID is the process that did it, or with ReportTID the thread, in this PID namespace; 0 if it isn't in it, and of other processes in groups without CAP_SYS_ADMIN.
 	PID int
+	// Info is what else is told, in memory of the batch, unless the event is kept.
+	Info
 
 	group  *Group
 	ref    ref
 	object int32  // the header's descriptor
-	info   []byte // the info records; of the batch, unless kept
 	guard  *guard // what keeps it from being ended as forgotten
 	kept   bool   // the guard is its own
 }
@@ -106,7 +107,7 @@ func (e Event) Take() (*os.File, error) { return e.take("take", "fanotify event"
 func (e Event) TakePIDFD() (*os.File, error) {
 	n, ok := int32(noFD), false
 	if e.group != nil {
-		n, ok = pidfdOf(e.info)
+		n, ok = pidfdOf(e.Info)
 	}
 	switch exact := e.group != nil && e.group.report.Has(ReportFDError); {
 	case !ok || n >= 0:
@@ -235,7 +236,7 @@ func (e Event) Keep() (Event, error) {
 		}
 		e.ref = moved
 	}
-	e.info = slices.Clone(e.info)
+	e.Info = slices.Clone(e.Info)
 	return e.guarded(), nil
 }
 

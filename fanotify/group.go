@@ -131,9 +131,6 @@ func (o *Options) initFlags() uint {
 	return f
 }
 
-// largeFile is what 32-bit programs need to open large files, and 64-bit ones get.
-const largeFile = unix.O_LARGEFILE
-
 // noFDError remembers that the kernel doesn't have FAN_REPORT_FD_ERROR.
 var noFDError atomic.Bool
 
@@ -150,7 +147,7 @@ func New(opts *Options) (*Group, error) {
 	if err := o.check(); err != nil {
 		return nil, fail("new", "", err)
 	}
-	flags, events := o.initFlags(), uint(o.Open|largeFile)
+	flags, events := o.initFlags(), uint(o.Open)
 	num, err := -1, error(syscall.EINVAL)
 	// Descriptors that can't be made are told of only so.
 	opens := o.Report&(handles|ReportMount) == 0 || o.Report.Has(ReportPIDFD)

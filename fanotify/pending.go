@@ -31,7 +31,8 @@ type slot struct {
 	used       bool
 	dropped    bool  // to be freed by the last that has it lent
 	lent       int32 // those who use a number
-	fd, pidfd  int32 // noFD if there is none (any more)
+	object     int32 // noFD if there is none (any more)
+	pidfd      int32 // noFD if there is none (any more)
 	due        time.Duration
 	next       uint32 // the next free one
 }
@@ -63,7 +64,7 @@ func (p *pending) add(fd, pidfd int32, question bool, within time.Duration) (ref
 		p.free = p.slots[i-1].next
 	}
 	s := &p.slots[i-1]
-	*s = slot{generation: s.generation + 1, used: true, fd: fd, pidfd: pidfd}
+	*s = slot{generation: s.generation + 1, used: true, object: fd, pidfd: pidfd}
 	if question {
 		s.state = undecided
 		p.undecided++
@@ -101,7 +102,7 @@ func (p *pending) begin(r ref) (int32, error) {
 	s.state = answering
 	s.lent++
 	p.undecided--
-	return s.fd, nil
+	return s.object, nil
 }
 
 // end says how answering went. Where the kernel didn't take the answer there is still one to give: by the caller, if nobody else will, who ends it again then.
@@ -128,11 +129,11 @@ func (p *pending) lend(r ref) (int32, error) {
 	if s == nil {
 		return noFD, os.ErrClosed
 	}
-	if s.fd < 0 {
+	if s.object < 0 {
 		return noFD, errTaken
 	}
 	s.lent++
-	return s.fd, nil
+	return s.object, nil
 }
 
 // give ends a loan. The caller holds p.mu, which it gives up.
@@ -153,7 +154,7 @@ func (p *pending) clear(index uint32) (fd, pidfd int32) {
 	if s.state == undecided {
 		p.undecided--
 	}
-	fd, pidfd = s.fd, s.pidfd
+	fd, pidfd = s.object, s.pidfd
 	*s = slot{generation: s.generation, next: p.free}
 	p.free = index
 	return fd, pidfd
@@ -171,7 +172,7 @@ func (p *pending) drop(r ref) (claim int32, claimed, ok bool) {
 		s.state, s.dropped = answering, true
 		s.lent++
 		p.undecided--
-		num := s.fd
+		num := s.object
 		p.mu.Unlock()
 		return num, true, true
 	}
@@ -194,7 +195,7 @@ func (p *pending) take(r ref, pid bool) (int32, error) {
 	if s == nil {
 		return noFD, os.ErrClosed
 	}
-	n := &s.fd
+	n := &s.object
 	if pid {
 		n = &s.pidfd
 	}

@@ -67,7 +67,7 @@ func handleOf(num int) (h Handle, err error) {
 
 // A mount is a descriptor of a file system's directory, by which handles are opened. It keeps the file system from being unmounted, and so is closed soon.
 type mount struct {
-	num  int
+	root int
 	used time.Time
 	busy int
 }
@@ -96,7 +96,7 @@ func (m *mounts) borrow(fs FSID) (*mount, error) {
 	if m.byFS == nil {
 		m.byFS = make(map[FSID]*mount)
 	}
-	e := &mount{num: num, busy: 1}
+	e := &mount{root: num, busy: 1}
 	m.byFS[fs] = e
 	if m.timer == nil {
 		m.timer = time.AfterFunc(mountTime, m.expire)
@@ -118,7 +118,7 @@ func (m *mounts) expire() {
 	defer m.mu.Unlock()
 	for fs, e := range m.byFS {
 		if e.busy == 0 && time.Since(e.used) >= mountTime {
-			_ = sys.Close(e.num)
+			_ = sys.Close(e.root)
 			delete(m.byFS, fs)
 		}
 	}
@@ -133,7 +133,7 @@ func (m *mounts) closeAll() {
 	defer m.mu.Unlock()
 	for fs, e := range m.byFS {
 		if e.busy == 0 {
-			_ = sys.Close(e.num)
+			_ = sys.Close(e.root)
 			delete(m.byFS, fs)
 		}
 	}
@@ -245,7 +245,7 @@ func (g *Group) openHandle(h Handle, flags int) (int, error) {
 		return -1, err
 	}
 	defer g.mounts.giveBack(m)
-	num, err := sys.OpenHandle(m.num, h.Type, h.Data, flags)
+	num, err := sys.OpenHandle(m.root, h.Type, h.Data, flags)
 	if errors.Is(err, syscall.ESTALE) {
 		err = ErrStale
 	}

@@ -84,9 +84,9 @@ func (v Verdict) check() error {
 
 // An AuditRule tells the audit log why: the rule that decided, and how far it trusts the two sides.
 type AuditRule struct {
-	Number  uint32
-	Subject Trust
-	Object  Trust
+	Number  uint32 // of the rule
+	Subject Trust  // in who asks
+	Object  Trust  // in the file
 }
 
 // Trust is what an AuditRule says about a side.
@@ -230,7 +230,9 @@ func (g *Group) refusedReply(group int, v Verdict, rule bool, err error) error {
 
 // A Response is for [Group.RespondBatch].
 type Response struct {
-	Event   Event
+	// Event is what is answered.
+	Event Event
+	// Verdict is the answer.
 	Verdict Verdict
 	// Err is set by RespondBatch: nil where the answer was taken.
 	Err error

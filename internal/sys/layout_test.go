@@ -43,6 +43,7 @@ const includes = `
 #include <linux/types.h>
 #include <linux/errno.h>
 #include <linux/eventpoll.h>
+#include <linux/fanotify.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/inotify.h>
@@ -127,7 +128,15 @@ var ours = []string{"Identity"}
 
 // newer are the constants that the headers may lack.
 var newer = map[string]string{
-	"EPOLL_URING_WAKE": "Linux 6.2",
+	"AT_HANDLE_FID":       "Linux 6.5",
+	"EPOLL_URING_WAKE":    "Linux 6.2",
+	"FAN_INFO":            "Linux 6.3",
+	"FAN_MARK_MNTNS":      "Linux 6.14",
+	"FAN_MNT_ATTACH":      "Linux 6.14",
+	"FAN_MNT_DETACH":      "Linux 6.14",
+	"FAN_PRE_ACCESS":      "Linux 6.14",
+	"FAN_REPORT_FD_ERROR": "Linux 6.13",
+	"FAN_REPORT_MNT":      "Linux 6.14",
 }
 
 // TestLayout has a C compiler compare structures, constants and system call numbers with the kernel's headers, for each
