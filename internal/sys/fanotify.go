@@ -11,7 +11,7 @@ import (
 
 // FanotifyInit makes a fanotify group that is close-on-exec and non-blocking, and opens large files: fanotify_init(2).
 func FanotifyInit(flags, eventFlags uint) (int, error) {
-	n, err := unix.FanotifyInit(flags|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, eventFlags|unix.O_CLOEXEC|largeFile)
+	n, err := unix.FanotifyInit(flags|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, eventFlags|unix.O_CLOEXEC|largeFile())
 	if err != nil {
 		return -1, Named("fanotify_init", err)
 	}

@@ -4,4 +4,5 @@ package sys
 
 import "golang.org/x/sys/unix"
 
-const largeFile = unix.O_LARGEFILE
+// largeFile is for opening files of 2 GiB and more.
+func largeFile() uint { return unix.O_LARGEFILE }

@@ -2,4 +2,5 @@
 
 package sys
 
-const largeFile = 0 // the kernel sets it for 64-bit programs
+// largeFile is what the kernel sets by itself.
+func largeFile() uint { return 0 }
