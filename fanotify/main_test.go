@@ -4,6 +4,7 @@ package fanotify_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,6 +47,10 @@ func strange() {
 }
 
 func act(verb, path string) syscall.Errno {
+	if verb == "execute" {
+		errno, _ := errors.AsType[syscall.Errno](exec.Command(path).Run())
+		return errno
+	}
 	num, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		if verb == "read" {

@@ -28,6 +28,9 @@ func lowLimit(t *testing.T, watches int) bool {
 		check(t, os.WriteFile(limit, []byte(strconv.Itoa(watches)), 0))
 		return true
 	}
+	if os.Getenv("FDTEST_EXEC") != "" {
+		fdtest.Need(t, "user_namespaces", "an emulator starts no child in one")
+	}
 	cmd := fdtest.Self(t.Context(), t, "-test.run", "^"+t.Name()+"$", "-test.count=1", "-test.v")
 	cmd.Env = append(os.Environ(), "INOTIFY_LIMITED="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{
