@@ -183,7 +183,7 @@ func TestDefault(t *testing.T) {
 				check(t, g.Close())
 			},
 			"group closed unread": func(t *testing.T, g *fanotify.Group) {
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(200 * time.Millisecond)
 				check(t, g.Close())
 			},
 			"late": func(t *testing.T, g *fanotify.Group) {
@@ -212,7 +212,9 @@ func TestDefault(t *testing.T) {
 					o.Within = 50 * time.Millisecond
 				}
 				g, path := guarded(t, o)
-				c := newStranger(t).open(t, path)
+				s := newStranger(t)
+				wantErrno(t, "open", s.open(t, filepath.Dir(path)), 0) // it is awake
+				c := s.open(t, path)
 				end(t, g)
 				wantErrno(t, "open", c, want)
 			})
