@@ -124,7 +124,12 @@ func inRootChild(t *testing.T) bool {
 	fdtest.NeedRoot(t)
 	out, child, err := fdtest.InChild(t)
 	if !child && strings.Contains(out, "--- SKIP") {
-		fdtest.Need(t, "mount_namespaces", out)
+		for _, word := range []string{"overlayfs", "mount_namespaces"} {
+			if _, why, ok := strings.Cut(out, "needs "+word+": "); ok {
+				fdtest.Need(t, word, strings.SplitN(why, "\n", 2)[0])
+			}
+		}
+		t.Errorf("skipped for what isn't known: %s", out)
 	}
 	if !child && err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -41,6 +41,7 @@ func (m Machine) Lacks() map[string]string {
 				lacks[f.Word] = "the machine isn't given one"
 			}
 		}
+		lacks["overlayfs"] = "the kernels have it as a module that isn't loaded"
 		lacks["programs"] = "there are no programs but the tests and fildes"
 	}
 	for _, y := range young {
@@ -63,6 +64,10 @@ var young = []struct {
 	words   []string
 }{
 	{[]string{"5.10", "6.1"}, "Linux 6.5 is the first to tell a semaphore in /proc/self/fdinfo", []string{"eventfd/from-file"}},
+	{[]string{"5.10"}, "Linux 5.13 is the first whose tmpfs has an id", []string{"fanotify/names", "fanotify/target", "fanotify/rename", "fanotify/filesystem", "fanotify/fs-error"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.3 is the first", []string{"fanotify/audit-rule"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.6 is the first whose tmpfs has them", []string{"xattr"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.13 is the first, and 6.12 has it from there", []string{"fanotify/fd-error"}},
 	{[]string{"5.10", "6.1", "6.12"}, "Linux 6.14 is the first", []string{"fan_pre_access", "fan_report_mnt", "fanotify/pre-access", "fanotify/mounts"}},
 }
 
