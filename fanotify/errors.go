@@ -34,7 +34,7 @@ var (
 
 	errInUse   = errors.New("the event's descriptor is being used")
 	errNoPIDFD = errors.New("the kernel couldn't make a pidfd: probably because of a limit on descriptors")
-	errNoMount = errors.New("no mount in this namespace shows the file system")
+	errNoMount = errors.New("no mount in this namespace shows the file system; those of networks and of FUSE aren't looked at, because they may hang")
 	errVersion = errors.New("the kernel's events have a form that isn't known")
 )
 

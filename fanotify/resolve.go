@@ -201,7 +201,7 @@ func unescape(s string) string {
 
 // mayHang says whether to look at a file system may wait for another machine or for a process.
 func mayHang(typ string) bool {
-	for _, prefix := range []string{"nfs", "cifs", "smb", "fuse", "ceph", "9p", "afs", "autofs", "lustre"} {
+	for _, prefix := range []string{"nfs", "cifs", "smb", "fuse", "virtiofs", "ceph", "9p", "afs", "autofs", "lustre", "gluster", "ocfs2", "gfs2", "orangefs"} {
 		if strings.HasPrefix(typ, prefix) {
 			return true
 		}
