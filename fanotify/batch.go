@@ -249,7 +249,7 @@ func (g *Group) fill(num int, b *Batch) (int, error) {
 				continue
 			}
 			return 0, e
-		case syscall.EAGAIN, syscall.EBADF, syscall.EFAULT, syscall.ENOMEM:
+		case syscall.EAGAIN, syscall.EBADF, syscall.EFAULT:
 			return 0, e
 		default:
 			if !g.single {

@@ -12,7 +12,7 @@ import (
 )
 
 // A keeper sees that whoever waits for an answer gets one, whatever becomes of the goroutines that should give it: it reads what nobody reads, allows what this process itself waits for, and gives the
-// default to what has waited too long. It works from a timer, which only runs often while something waits for an answer.
+// default to what has waited too long. It works from a timer, which runs often while something waits for an answer or nobody reads.
 type keeper struct {
 	mu      sync.Mutex
 	timer   *time.Timer

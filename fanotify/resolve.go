@@ -83,15 +83,29 @@ type mounts struct {
 
 // borrow returns a descriptor of the file system, for until giveBack.
 func (m *mounts) borrow(fs FSID) (*mount, error) {
+	if e := m.lend(fs, -1); e != nil {
+		return e, nil
+	}
+	num, err := openMount(fs) // not under the lock: a mount may hang, and Close must not
+	if err != nil {
+		return nil, err
+	}
+	return m.lend(fs, num), nil
+}
+
+// lend returns what is there for the file system, or else keeps num for it, if there is one. A num that isn't needed is closed.
+func (m *mounts) lend(fs FSID, num int) *mount {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.byFS[fs]; e != nil {
+		if num >= 0 {
+			_ = sys.Close(num)
+		}
 		e.busy++
-		return e, nil
+		return e
 	}
-	num, err := openMount(fs)
-	if err != nil {
-		return nil, err
+	if num < 0 {
+		return nil
 	}
 	if m.byFS == nil {
 		m.byFS = make(map[FSID]*mount)
@@ -103,7 +117,7 @@ func (m *mounts) borrow(fs FSID) (*mount, error) {
 	} else {
 		m.timer.Reset(mountTime)
 	}
-	return e, nil
+	return e
 }
 
 func (m *mounts) giveBack(e *mount) {
