@@ -269,7 +269,7 @@ func (t *Tree) again(n *node, name string) {
 		return
 	}
 	defer func() { _ = sys.Close(num) }()
-	if own, _, err := sys.Identities(num); err != nil || own != n.id { // another one has its path by now
+	if own, err := sys.IdentityOf(num); err != nil || own != n.id { // another one has its path by now
 		t.doubts[d] = struct{}{}
 		return
 	}

@@ -194,7 +194,7 @@ func (t *Tree) at(n *node, path string, follow bool) place {
 		return unknown
 	}
 	defer func() { _ = sys.Close(num) }()
-	own, _, err := sys.Identities(num)
+	own, err := sys.IdentityOf(num)
 	switch {
 	case err != nil:
 		return unknown
@@ -220,10 +220,16 @@ func (n *node) follows() bool { return n.parent == nil || n.link }
 func (t *Tree) watch(num int) (wd Watch, err error) {
 	mask := t.opts.Mask | Create | Delete | Moved | DeleteSelf | MoveSelf
 	err = t.w.fd.Control(func(instance int) error {
-		got, err := sys.NotifyAdd(instance, sys.ProcPath(num), uint32(mask)|uint32(OnlyDir))
+		got, err := sys.NotifyAddOpen(instance, num, t.home >= 0, uint32(mask)|uint32(OnlyDir))
 		wd = Watch(got)
 		return err
 	})
+	if err != nil || t.home < 0 || t.opts.Skip == nil {
+		return wd, err
+	}
+	if err = sys.GoHome(t.home); err != nil && t.byWatch[wd] == nil { // Skip may not find itself elsewhere
+		t.unwatch(wd)
+	}
 	return wd, err
 }
 
@@ -232,17 +238,15 @@ func (t *Tree) look(n *node) error {
 	if n.dead {
 		return nil
 	}
-	num, err := sys.OpenDirectory(n.path(true), n.follows())
+	num, err := t.reach(n)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sys.Close(num) }()
-	own, parent, err := sys.Identities(num)
+	kids := len(t.todo)
+	defer func() { t.reached(n, num, len(t.todo) > kids) }()
+	own, err := sys.IdentityOf(num)
 	if err != nil {
 		return err
-	}
-	if !n.follows() && parent != n.parent.id { // there are two of this path, now and then
-		return errMoved
 	}
 	wd, err := t.watch(num)
 	if err != nil {
@@ -303,6 +307,50 @@ func (t *Tree) look(n *node) error {
 	}
 	return nil
 }
+
+// reach opens a directory.
+func (t *Tree) reach(n *node) (int, error) {
+	for last := len(t.above) - 1; last >= 0; last-- {
+		switch a := t.above[last]; {
+		case a.node == n.parent:
+			return sys.OpenDirectory(a.open, n.name, n.follows())
+		case n.below(a.node): // too deep
+			last = 0
+		default: // it has no more below it: what was found last is looked into first
+			_ = sys.Close(a.open)
+			t.above = t.above[:last]
+		}
+	}
+	num, err := sys.OpenDirectory(sys.AtWorkingDirectory, n.path(true), n.follows())
+	if err != nil || n.follows() {
+		return num, err
+	}
+	parent, err := sys.IdentityOfParent(num)
+	if err == nil && parent != n.parent.id { // there are two of this path, now and then
+		err = errMoved
+	}
+	if err != nil {
+		_ = sys.Close(num)
+	}
+	return num, err
+}
+
+// reached is the end of a look. While a root is added, a directory stays open for those in it.
+func (t *Tree) reached(n *node, num int, kids bool) {
+	if kids && t.adding && len(t.above) < maxAbove {
+		t.above = append(t.above, above{n, num})
+		return
+	}
+	_ = sys.Close(num)
+}
+
+// above is a directory that is open while those in it are looked into.
+type above struct {
+	node *node
+	open int
+}
+
+const maxAbove = 32
 
 // manyBytes of events may be waiting, of what is usually 512 KiB.
 const manyBytes = 64 << 10

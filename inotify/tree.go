@@ -89,6 +89,9 @@ type Tree struct {
 	doubts  map[doubt]struct{}
 	moved   bool            // there was an event since they were looked for
 	quiet   bool            // what is found isn't reported
+	adding  bool            // all is looked into at once
+	above   []above         // while that is so
+	home    int             // see sys.Apart
 	windows []opened        // in the order of their ends
 	out     []TreeEvent     // to be handed out
 	stale   map[Watch]*node // from before an Overflow, until all has been looked into
@@ -107,7 +110,7 @@ type Tree struct {
 func NewTree(opts *TreeOptions) (*Tree, error) {
 	t := &Tree{
 		reading: make(chan struct{}, 1), lock: make(chan struct{}, 1),
-		byWatch: make(map[Watch]*node), ways: make(map[*node][]*node), taken: make(map[uint32]struct{}), doubts: make(map[doubt]struct{}),
+		home: -1, byWatch: make(map[Watch]*node), ways: make(map[*node][]*node), taken: make(map[uint32]struct{}), doubts: make(map[doubt]struct{}),
 	}
 	if opts != nil {
 		t.opts = *opts
@@ -156,26 +159,45 @@ func (t *Tree) add(ctx context.Context, path string) error {
 	n := &node{name: path, full: full}
 	t.roots = append(t.roots, n)
 	defer t.w.fd.Kick(fd.Read) // who waits for events, for what was found
-	t.quiet = !t.opts.Existing
-	defer func() { t.quiet = false }()
-	for t.todo = append(t.todo, n); err == nil && len(t.todo) > 0; {
-		if ctx.Err() != nil {
-			err = fd.ContextError(ctx)
-			break
-		}
-		next := t.next()
-		if err = t.look(next); err == nil || next == n || errors.Is(err, syscall.ENOSPC) || errors.Is(err, os.ErrClosed) {
-			continue
-		}
-		t.unwatched(next, err)
-		err = nil
-	}
-	if err != nil {
-		t.todo = nil
-		t.unreport(n)
-		t.forget(n)
-	}
+	sys.Apart(func(home int) {
+		t.home, err = home, errUnfinished
+		defer func() {
+			if err != nil {
+				t.todo = nil
+				t.unreport(n)
+				t.forget(n)
+			}
+		}()
+		err = t.plant(ctx, n)
+	})
 	return err
+}
+
+// plant looks into a root and all below it.
+func (t *Tree) plant(ctx context.Context, root *node) error {
+	t.quiet, t.adding = !t.opts.Existing, true
+	defer t.planted()
+	for t.todo = append(t.todo, root); len(t.todo) > 0; {
+		if ctx.Err() != nil {
+			return fd.ContextError(ctx)
+		}
+		n := t.next()
+		err := t.look(n)
+		if err != nil && (n == root || errors.Is(err, syscall.ENOSPC) || errors.Is(err, os.ErrClosed)) {
+			return err
+		}
+		if err != nil {
+			t.unwatched(n, err)
+		}
+	}
+	return nil
+}
+
+func (t *Tree) planted() {
+	for _, a := range t.above {
+		_ = sys.Close(a.open)
+	}
+	t.above, t.adding, t.quiet, t.home = nil, false, false, -1
 }
 
 // absolute is a path that doesn't depend on the working directory. It isn't made shorter, because of links.
@@ -372,6 +394,9 @@ func (t *Tree) Close() error {
 	}
 	return t.w.Close()
 }
+
+// errUnfinished is for when Skip panics.
+var errUnfinished = errors.New("it hasn't come to its end")
 
 var (
 	errNoRoom  error = invalid("there is no room for an event: the slice is empty")

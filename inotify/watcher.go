@@ -158,6 +158,17 @@ func (w *Watcher) Read(ctx context.Context) (Event, error) {
 }
 
 func (w *Watcher) read(ctx context.Context) (ev Event, err error) {
+	if w != nil && ctx != nil && ctx.Err() == nil && w.fd.Enter(fd.Read) {
+		w.mu.Lock()
+		r, ok := w.ahead.Next()
+		if ok {
+			ev = r.Event()
+		}
+		w.mu.Unlock()
+		if w.fd.Leave(fd.Read); ok {
+			return ev, nil
+		}
+	}
 	err = w.engine().Stream(ctx, fd.Read, func(num int) (err error) {
 		ev, _, err = w.one(num)
 		return err

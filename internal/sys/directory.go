@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenDirectory opens a directory to read its entries: open(O_DIRECTORY). follow is for a symbolic link at the path's end.
-func OpenDirectory(path string, follow bool) (num int, err error) {
+// OpenDirectory opens a directory, at a path that is relative to another one, to read its entries: openat(O_DIRECTORY). follow is for a symbolic link at the path's end.
+func OpenDirectory(dir int, path string, follow bool) (num int, err error) {
 	flags := unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC | unix.O_NONBLOCK
 	if !follow {
 		flags |= unix.O_NOFOLLOW
 	}
 	err = retry(func() (err error) {
-		num, err = unix.Open(path, flags, 0)
+		num, err = unix.Openat(dir, path, flags, 0)
 		return err
 	})
 	if err != nil {
-		return -1, Named("open", err)
+		return -1, Named("openat", err)
 	}
 	return num, nil
 }
@@ -83,15 +83,16 @@ func Lookup(dir int, path string, follow bool) (typ uint32, err error) {
 // Identity tells a file from others, while it exists.
 type Identity struct{ Device, Inode uint64 }
 
-// Identities are those of a directory and of the one that it is in: fstat(2), fstatat("..").
-func Identities(num int) (own, parent Identity, err error) {
+// IdentityOf is which file an open one is: fstat(2).
+func IdentityOf(num int) (Identity, error) {
 	var st unix.Stat_t
-	if err = retry(func() error { return unix.Fstat(num, &st) }); err != nil {
-		return own, parent, Named("fstat", err)
-	}
-	own = Identity{uint64(st.Dev), st.Ino} //nolint:unconvert // it has 32 bits on some
-	if err = retry(func() error { return unix.Fstatat(num, "..", &st, 0) }); err != nil {
-		return own, parent, Named("newfstatat", err)
-	}
-	return own, Identity{uint64(st.Dev), st.Ino}, nil //nolint:unconvert // it has 32 bits on some
+	err := retry(func() error { return unix.Fstat(num, &st) })
+	return Identity{uint64(st.Dev), st.Ino}, Named("fstat", err) //nolint:unconvert // it has 32 bits on some
+}
+
+// IdentityOfParent is which directory an open one is in: fstatat("..").
+func IdentityOfParent(num int) (Identity, error) {
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Fstatat(num, "..", &st, 0) })
+	return Identity{uint64(st.Dev), st.Ino}, Named("newfstatat", err) //nolint:unconvert // it has 32 bits on some
 }

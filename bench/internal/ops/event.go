@@ -104,7 +104,7 @@ func churn(dir string) {
 }
 
 func drainOurs() (Run, func()) {
-	dir := must(os.MkdirTemp("", "fildes-bench-"))
+	dir := must(os.MkdirTemp(shared, "fildes-bench-"))
 	w := must(inotify.New(nil))
 	must(w.Add(dir, inotify.Create|inotify.Delete, 0))
 	ctx := context.Background()
@@ -128,7 +128,7 @@ func drainOurs() (Run, func()) {
 }
 
 func drainFsnotify() (Run, func()) {
-	dir := must(os.MkdirTemp("", "fildes-bench-"))
+	dir := must(os.MkdirTemp(shared, "fildes-bench-"))
 	w := must(fsnotify.NewWatcher())
 	check(w.Add(dir))
 	run := func(n int, clock Clock) {
@@ -148,23 +148,34 @@ func drainFsnotify() (Run, func()) {
 	return run, func() { closeAll(w); check(os.RemoveAll(dir)) }
 }
 
-// wood makes a tree of 20,000 directories.
-func wood() (root string, done func()) {
-	root = must(os.MkdirTemp("", "fildes-bench-"))
-	for i := range 20 {
-		for j := range 30 {
-			for k := range 33 {
-				check(os.MkdirAll(filepath.Join(root, fmt.Sprint("some", i), fmt.Sprint("thing", j), fmt.Sprint("below", k)), 0o700))
+// wood is a tree of 20,000 directories, which all sides plant.
+var wood struct {
+	root  string
+	users int
+}
+
+func borrowWood() (root string, done func()) {
+	if wood.users++; wood.users == 1 {
+		wood.root = must(os.MkdirTemp(shared, "fildes-bench-"))
+		for i := range 20 {
+			for j := range 30 {
+				for k := range 33 {
+					check(os.MkdirAll(filepath.Join(wood.root, fmt.Sprint("some", i), fmt.Sprint("thing", j), fmt.Sprint("below", k)), 0o700))
+				}
 			}
 		}
 	}
-	return root, func() { check(os.RemoveAll(root)) }
+	return wood.root, func() {
+		if wood.users--; wood.users == 0 {
+			check(os.RemoveAll(wood.root))
+		}
+	}
 }
 
 // planting measures how long it takes to watch all directories of a tree.
 func planting(plant func(root string) (done func())) Setup {
 	return func() (Run, func()) {
-		root, done := wood()
+		root, done := borrowWood()
 		run := func(n int, clock Clock) {
 			for range n {
 				clock.StartTimer()
@@ -189,10 +200,13 @@ func plantFsnotify(root string) func() {
 	return func() { closeAll(w) }
 }
 
+// changes is what a Tree asks for by itself.
+const changes = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVE | unix.IN_MODIFY | unix.IN_CLOSE_WRITE | unix.IN_ATTRIB | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+
 func plantRaw(root string) func() {
 	fd := must(unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK))
 	check(eachDirectory(root, func(path string) error {
-		_, err := unix.InotifyAddWatch(fd, path, unix.IN_ALL_EVENTS|unix.IN_ONLYDIR)
+		_, err := unix.InotifyAddWatch(fd, path, changes)
 		return err
 	}))
 	return func() { check(unix.Close(fd)) }

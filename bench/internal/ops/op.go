@@ -30,6 +30,10 @@ type Op struct {
 
 	Root bool // only root can do it
 
+	CPU bool // the time of all processors counts
+
+	// Long says that one operation is long enough to be a measurement.
+	Long bool
 	// Slice is how long one measurement takes and Slices how many a round has, where the defaults won't do.
 	Slice  time.Duration
 	Slices int
@@ -64,9 +68,9 @@ var Table = []Op{
 	{ID: "Events1", Name: "Watcher, 1 queued", Against: "raw", Ours: eventsQueued(1), Base: rawEventsQueued(1), Bound: 1.15, Slices: 4},
 	{ID: "Events16", Name: "Watcher, 16 queued", Against: "raw", Ours: eventsQueued(16), Base: rawEventsQueued(16), Bound: 1.15, Slices: 4},
 	{ID: "Events512", Name: "Watcher, 512 queued", Against: "raw", Ours: eventsQueued(512), Base: rawEventsQueued(512), Bound: 1.15, Slices: 4},
-	{ID: "Drain", Name: "Events, 10,000 queued", Against: "fsnotify", Ours: drainOurs, Base: drainFsnotify, Bound: 0.5, Slice: stream, Slices: 2, Allocs: 2 * drained},
-	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "fsnotify", Ours: planting(plantTree), Base: planting(plantFsnotify), Bound: 0.9, Slice: stream, Slices: 1, Allocs: 200_000},
-	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "raw walk", Ours: planting(plantTree), Base: planting(plantRaw), Bound: 1.3, Slice: stream, Slices: 1, Allocs: 200_000},
+	{ID: "Drain", Name: "10,000 Events, CPU", Against: "fsnotify", Ours: drainOurs, Base: drainFsnotify, Bound: 0.5, CPU: true, Long: true, Slices: 4, Allocs: 2 * drained},
+	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "fsnotify", Ours: planting(plantTree), Base: planting(plantFsnotify), Bound: 0.9, Long: true, Slices: 2, Allocs: 200_000},
+	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "raw walk", Ours: planting(plantTree), Base: planting(plantRaw), Bound: 1.3, Long: true, Slices: 2, Allocs: 200_000},
 
 	{ID: "Names16", Name: "Group, 16 names queued", Against: "raw", Ours: groupQueued(16), Base: rawGroupQueued(16), Bound: 1.2, Slices: 4, Root: true},
 	{ID: "Names512", Name: "Group, 512 names queued", Against: "raw", Ours: groupQueued(512), Base: rawGroupQueued(512), Bound: 1.2, Slices: 4, Root: true},

@@ -20,7 +20,7 @@ func TestAllocations(t *testing.T) {
 		if op.Root && os.Geteuid() != 0 {
 			continue
 		}
-		if got := allocations(op.Ours); got > op.Allocs {
+		if got := allocations(op); got > op.Allocs {
 			t.Errorf("%s allocates %g times per operation, want %g at most", op.ID, got, op.Allocs)
 		}
 	}
