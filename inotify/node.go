@@ -220,16 +220,10 @@ func (n *node) follows() bool { return n.parent == nil || n.link }
 func (t *Tree) watch(num int) (wd Watch, err error) {
 	mask := t.opts.Mask | Create | Delete | Moved | DeleteSelf | MoveSelf
 	err = t.w.fd.Control(func(instance int) error {
-		got, err := sys.NotifyAddOpen(instance, num, t.home >= 0, uint32(mask)|uint32(OnlyDir))
+		got, err := sys.NotifyAdd(instance, sys.ProcPath(num), uint32(mask)|uint32(OnlyDir))
 		wd = Watch(got)
 		return err
 	})
-	if err != nil || t.home < 0 || t.opts.Skip == nil {
-		return wd, err
-	}
-	if err = sys.GoHome(t.home); err != nil && t.byWatch[wd] == nil { // Skip may not find itself elsewhere
-		t.unwatch(wd)
-	}
 	return wd, err
 }
 
@@ -310,16 +304,15 @@ func (t *Tree) look(n *node) error {
 
 // reach opens a directory.
 func (t *Tree) reach(n *node) (int, error) {
-	for last := len(t.above) - 1; last >= 0; last-- {
-		switch a := t.above[last]; {
-		case a.node == n.parent:
-			return sys.OpenDirectory(a.open, n.name, n.follows())
-		case n.below(a.node): // too deep
-			last = 0
-		default: // it has no more below it: what was found last is looked into first
-			_ = sys.Close(a.open)
-			t.above = t.above[:last]
+	for last := len(t.above) - 1; last >= 0 && !n.below(t.above[last].node); last-- { // it has no more below it: what was found last is looked into first
+		t.letGo(last)
+	}
+	if last := len(t.above) - 1; last >= 0 && t.above[last].node == n.parent {
+		num, err := sys.OpenDirectory(t.above[last].open, n.name, n.follows())
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return num, err
 		}
+		t.letGo(0)
 	}
 	num, err := sys.OpenDirectory(sys.AtWorkingDirectory, n.path(true), n.follows())
 	if err != nil || n.follows() {
@@ -342,6 +335,14 @@ func (t *Tree) reached(n *node, num int, kids bool) {
 		return
 	}
 	_ = sys.Close(num)
+}
+
+// letGo closes what is above, from an entry on.
+func (t *Tree) letGo(from int) {
+	for _, a := range t.above[from:] {
+		_ = sys.Close(a.open)
+	}
+	t.above = t.above[:from]
 }
 
 // above is a directory that is open while those in it are looked into.

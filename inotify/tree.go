@@ -91,7 +91,6 @@ type Tree struct {
 	quiet   bool            // what is found isn't reported
 	adding  bool            // all is looked into at once
 	above   []above         // while that is so
-	home    int             // see sys.Apart
 	windows []opened        // in the order of their ends
 	out     []TreeEvent     // to be handed out
 	stale   map[Watch]*node // from before an Overflow, until all has been looked into
@@ -110,7 +109,7 @@ type Tree struct {
 func NewTree(opts *TreeOptions) (*Tree, error) {
 	t := &Tree{
 		reading: make(chan struct{}, 1), lock: make(chan struct{}, 1),
-		home: -1, byWatch: make(map[Watch]*node), ways: make(map[*node][]*node), taken: make(map[uint32]struct{}), doubts: make(map[doubt]struct{}),
+		byWatch: make(map[Watch]*node), ways: make(map[*node][]*node), taken: make(map[uint32]struct{}), doubts: make(map[doubt]struct{}),
 	}
 	if opts != nil {
 		t.opts = *opts
@@ -159,17 +158,15 @@ func (t *Tree) add(ctx context.Context, path string) error {
 	n := &node{name: path, full: full}
 	t.roots = append(t.roots, n)
 	defer t.w.fd.Kick(fd.Read) // who waits for events, for what was found
-	sys.Apart(func(home int) {
-		t.home, err = home, errUnfinished
-		defer func() {
-			if err != nil {
-				t.todo = nil
-				t.unreport(n)
-				t.forget(n)
-			}
-		}()
-		err = t.plant(ctx, n)
-	})
+	err = errUnfinished        // if Skip panics
+	defer func() {
+		if err != nil {
+			t.todo = slices.DeleteFunc(t.todo, func(k *node) bool { return k.below(n) })
+			t.unreport(n)
+			t.forget(n)
+		}
+	}()
+	err = t.plant(ctx, n)
 	return err
 }
 
@@ -194,10 +191,8 @@ func (t *Tree) plant(ctx context.Context, root *node) error {
 }
 
 func (t *Tree) planted() {
-	for _, a := range t.above {
-		_ = sys.Close(a.open)
-	}
-	t.above, t.adding, t.quiet, t.home = nil, false, false, -1
+	t.letGo(0)
+	t.adding, t.quiet = false, false
 }
 
 // absolute is a path that doesn't depend on the working directory. It isn't made shorter, because of links.
@@ -395,7 +390,6 @@ func (t *Tree) Close() error {
 	return t.w.Close()
 }
 
-// errUnfinished is for when Skip panics.
 var errUnfinished = errors.New("it hasn't come to its end")
 
 var (

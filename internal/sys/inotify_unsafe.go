@@ -32,14 +32,6 @@ func NotifyAdd(instance int, path string, mask uint32) (wd int, err error) {
 	return wd, Named("inotify_add_watch", err)
 }
 
-// NotifyAddOpen watches what is open as num. On a thread of Apart, that takes a third of the time, and leaves it the working directory.
-func NotifyAddOpen(instance, num int, apart bool, mask uint32) (int, error) {
-	if apart && unix.Fchdir(num) == nil { // which takes the right to search it
-		return NotifyAdd(instance, ".", mask)
-	}
-	return NotifyAdd(instance, ProcPath(num), mask)
-}
-
 // NotifyForget is inotify_rm_watch(2).
 func NotifyForget(instance, wd int) error {
 	_, err := unix.InotifyRmWatch(instance, uint32(wd))
