@@ -245,7 +245,7 @@ func TestWatchUsage(t *testing.T) {
 	} {
 		status := 2
 		if want == "" {
-			status, want = 1, "fildes: inotify: add /nowhere1: open: no such file or directory"
+			status, want = 1, "fildes: inotify: add /nowhere1: openat: no such file or directory"
 		}
 		if o := fildes(t, append([]string{"watch"}, strings.Fields(args)...)...).want(t, status); !strings.Contains(o.stderr, want) {
 			t.Errorf("%s: %q lacks %q", args, o.stderr, want)
