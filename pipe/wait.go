@@ -182,7 +182,7 @@ func enter() (l *lobby, watched bool) {
 // probe finds out whether the kernel notifies of the closing of an O_PATH descriptor, as it did before Linux 6.10 and its stable siblings: by trying. A reader who
 // leaves in this instant is taken for that. Nobody else reads the instance yet.
 func (l *lobby) probe(instance, place int) error {
-	wd, err := sys.NotifyOpens(instance, place)
+	wd, err := sys.NotifyAdd(instance, sys.ProcPath(place), opens)
 	if err != nil {
 		return err
 	}
@@ -254,6 +254,9 @@ func closeEmpty() {
 	}
 }
 
+// opens is what a lobby is told: that a FIFO is opened, or is closed by who could only read.
+const opens = unix.IN_OPEN | unix.IN_CLOSE_NOWRITE
+
 // watch makes g be woken when the file at place is opened. It returns false where the kernel refuses: fs.inotify.max_user_instances or max_user_watches.
 func (l *lobby) watch(place int, g *guest) bool {
 	l.mu.Lock()
@@ -264,7 +267,7 @@ func (l *lobby) watch(place int, g *guest) bool {
 				return err
 			}
 		}
-		g.watch, err = sys.NotifyOpens(instance, place)
+		g.watch, err = sys.NotifyAdd(instance, sys.ProcPath(place), opens)
 		return err
 	})
 	if err != nil {

@@ -326,7 +326,7 @@ func TestFullCostsNothing(t *testing.T) {
 			return errors.Join(err, a.Close())
 		})
 	}
-	idleFor(t, restTime())
+	fdtest.Idle(t, restTime())
 	cancel()
 	for name, result := range results {
 		wantErr(t, "cancelled, to "+name, result(), context.Canceled)

@@ -170,27 +170,6 @@ func waiting(t testing.TB, call func() error) (result func() error) {
 	return c.Err
 }
 
-// idleFor sees that the process comes to rest and stays so: while it waits for nothing but the tests' calls, it takes no more than a hundredth of the time.
-func idleFor(t testing.TB, d time.Duration) {
-	t.Helper()
-	reason := ""
-	if os.Getenv("FDTEST_EXEC") != "" {
-		reason = "an emulator's own work is in the process's time"
-	}
-	fdtest.Need(t, "processor_time", reason)
-	var used time.Duration
-	for end := time.Now().Add(fdtest.Bound); time.Now().Before(end); { // what fits is being written, and the collector works
-		before := cpu(t)
-		time.Sleep(d)
-		used = cpu(t) - before
-		if used <= d/100 {
-			t.Logf("%v of CPU in %v", used, d)
-			return
-		}
-	}
-	t.Fatalf("waiting goes on taking %v of CPU in %v", used, d)
-}
-
 // restTime is how long that is.
 func restTime() time.Duration {
 	if testing.Short() {
@@ -200,11 +179,3 @@ func restTime() time.Duration {
 }
 
 func background() context.Context { return context.Background() }
-
-// cpu is the CPU time that this process has used.
-func cpu(t testing.TB) time.Duration {
-	t.Helper()
-	var u unix.Rusage
-	check(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}

@@ -222,7 +222,7 @@ func TestBlockingPipeCostsNothing(t *testing.T) {
 	for _, call := range calls {
 		results = append(results, waiting(t, call))
 	}
-	idleFor(t, restTime())
+	fdtest.Idle(t, restTime())
 	cancel()
 	for _, result := range results {
 		wantErr(t, "cancelled", result(), context.Canceled)

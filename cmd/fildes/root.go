@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	called, err := root.ExecuteC()
+	called, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return exitOK
 	}
@@ -52,13 +53,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fildes",
-		Short: "Try what this kernel can do with file descriptors",
+		Short: "Put Linux file descriptors to work",
 		Long: `fildes goes with the Go module github.com/fildes/fildes, which gives each kind
 of Linux file descriptor a safe, typed API that waits in goroutines.
 
 "fildes doctor" tries every kind on the running kernel and says what works,
-what doesn't, and why.`,
-		Example:       "  fildes doctor\n  fildes doctor timerfd epoll --json",
+what doesn't, and why. "fildes watch" prints what happens to files.`,
+		Example:       "  fildes doctor\n  fildes doctor timerfd epoll --json\n  fildes watch --recursive .",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -66,7 +67,7 @@ what doesn't, and why.`,
 		".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80",
 		".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80",
 	).Replace(root.UsageTemplate()))
-	root.AddCommand(newDoctor(), newVersion(), newCheck(), newCopy())
+	root.AddCommand(newDoctor(), newWatch(), newVersion(), newCheck(), newCopy())
 	return root
 }
 

@@ -156,6 +156,20 @@ func (w *waits) waitApart(num int, m Mode, op func(fd int) error, result *error)
 		return err
 	}
 	c, _ := alt.SyscallConn()
+	if w.silent {
+		return c.Read(func(set uintptr) bool {
+			var ev sys.EpollEvent
+			_, _ = sys.EpollPoll(int(set), &ev, 1) // what it has told of is tried now
+			if *result = op(num); *result != Again {
+				return true
+			}
+			if err := w.arm(int(set), num, m); err != nil {
+				*result = err
+				return true
+			}
+			return false
+		})
+	}
 	return c.Read(func(set uintptr) bool {
 		for {
 			if *result = op(num); *result != Again {

@@ -25,6 +25,7 @@ type waits struct {
 	closed   bool
 	released bool
 	moved    bool // another FD has taken over what was attached
+	silent   bool // waits are in private epoll sets that are armed for each: see WaitApart
 	dirs     [2]direction
 	attached map[Attachment]struct{}
 	closing  *closing
@@ -75,6 +76,10 @@ func (w *waits) register(num int) error {
 	}
 	if w.tried.Load() {
 		return nil
+	}
+	if w.silent {
+		w.tried.Store(true)
+		return startPoller()
 	}
 	if typ, err := sys.FileType(num); err != nil || neverBlocks(typ) {
 		w.tried.Store(err == nil)
@@ -144,7 +149,10 @@ func (w *waits) apart(num int, m Mode) (*os.File, error) {
 		return nil, err
 	}
 	ev := sys.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET}
-	if m == Write {
+	switch {
+	case w.silent:
+		ev.Events = 0
+	case m == Write:
 		ev.Events = unix.EPOLLOUT | unix.EPOLLET
 	}
 	err = sys.EpollControl(set, unix.EPOLL_CTL_ADD, num, &ev)
@@ -162,6 +170,19 @@ func (w *waits) apart(num int, m Mode) (*os.File, error) {
 	}
 	d.alt = alt
 	return alt, nil
+}
+
+// WaitApart keeps the number out of Go's poller, which wakes a thread for each event, also while somebody is awake to take it: it is watched by a private epoll set, and only
+// while somebody waits. A wait costs some system calls more. It is called once, before f is seen by another goroutine.
+func (f *FD) WaitApart() { f.ensureWaits().silent = true }
+
+// arm has a private set tell of the next readiness, once.
+func (w *waits) arm(set, num int, m Mode) error {
+	ev := sys.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT}
+	if m == Write {
+		ev.Events = unix.EPOLLOUT | unix.EPOLLONESHOT
+	}
+	return sys.EpollControl(set, unix.EPOLL_CTL_MOD, num, &ev)
 }
 
 // unpollable says whether epoll_ctl's refusal means that the descriptor can't be polled: EPERM where it has no poll method, EBADF where it is only
@@ -310,7 +331,7 @@ func (f *FD) SetDeadline(t time.Time, modes ...Mode) error {
 	return nil
 }
 
-// Kick makes a waiting operation of the direction run again.
+// Kick makes a waiting operation of the direction run again. One that doesn't wait yet will run once more before it does.
 func (f *FD) Kick(m Mode) {
 	s := f.hold()
 	defer f.drop()
@@ -321,6 +342,9 @@ func (f *FD) Kick(m Mode) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := &w.dirs[m]
+	if d.gate.inside.Load() == 0 {
+		return
+	}
 	d.kicked = true
 	_ = w.apply(d)
 }

@@ -11,6 +11,9 @@ import (
 // InotifyEvent is the kernel's struct inotify_event, without the name that follows.
 type InotifyEvent = unix.InotifyEvent
 
+// NoticeSize is an event's size, of which that of a name is a multiple.
+const NoticeSize = int(unsafe.Sizeof(InotifyEvent{}))
+
 // NotifyInit makes an inotify instance that is close-on-exec and non-blocking: inotify_init1(2).
 func NotifyInit() (int, error) {
 	n, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
@@ -20,11 +23,10 @@ func NotifyInit() (int, error) {
 	return n, nil
 }
 
-// NotifyOpens watches the file behind a descriptor for being opened, and for being closed by who could only read: inotify_add_watch(2) of its
-// path in /proc.
-func NotifyOpens(instance, fd int) (wd int, err error) {
+// NotifyAdd is inotify_add_watch(2).
+func NotifyAdd(instance int, path string, mask uint32) (wd int, err error) {
 	err = retry(func() (err error) {
-		wd, err = unix.InotifyAddWatch(instance, ProcPath(fd), unix.IN_OPEN|unix.IN_CLOSE_NOWRITE)
+		wd, err = unix.InotifyAddWatch(instance, path, mask)
 		return err
 	})
 	return wd, Named("inotify_add_watch", err)
@@ -43,9 +45,8 @@ func NextNotice(b []byte) (ev InotifyEvent, rest []byte, ok bool) {
 		return ev, nil, false
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&ev)), size), b)
-	end := size + int(ev.Len)
-	if end > len(b) {
+	if uint64(ev.Len) > uint64(len(b)-size) {
 		return ev, nil, false
 	}
-	return ev, b[end:], true
+	return ev, b[size+int(ev.Len):], true
 }

@@ -18,6 +18,10 @@ func Limit(err error) string {
 		call = se.Syscall
 	}
 	switch {
+	case errors.Is(err, unix.EMFILE) && call == "inotify_init1" && descriptorLeft():
+		return userLimit("inotify", "instances")
+	case errors.Is(err, unix.EMFILE) && call == "fanotify_init" && descriptorLeft():
+		return userLimit("fanotify", "groups")
 	case errors.Is(err, unix.EMFILE):
 		var l unix.Rlimit
 		if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
@@ -28,16 +32,44 @@ func Limit(err error) string {
 		return sysctl("fs.file-max")
 	case errors.Is(err, unix.ENOSPC) && call == "epoll_ctl":
 		return sysctl("fs.epoll.max_user_watches")
+	case errors.Is(err, unix.ENOSPC) && call == "inotify_add_watch":
+		return userLimit("inotify", "watches")
+	case errors.Is(err, unix.ENOSPC) && call == "fanotify_mark":
+		return userLimit("fanotify", "marks")
 	case errors.Is(err, unix.ENOMEM):
 		return "the kernel is out of memory, or the memory cgroup is at its limit"
 	}
 	return ""
 }
 
+// descriptorLeft says whether there is room for one more: some system calls have EMFILE for other limits too.
+func descriptorLeft() bool {
+	n, e := EventFD(0, false)
+	if e == 0 {
+		_ = Close(n)
+	}
+	return e == 0
+}
+
 func sysctl(name string) string {
-	b, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
-	if err != nil {
+	value := sysctlValue(name)
+	if value == "" {
 		return "raise the sysctl " + name
 	}
-	return fmt.Sprintf("the sysctl %s is %s: raise it", name, strings.TrimSpace(string(b)))
+	return fmt.Sprintf("the sysctl %s is %s: raise it", name, value)
+}
+
+func sysctlValue(name string) string {
+	b, _ := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
+	return strings.TrimSpace(string(b))
+}
+
+// userLimit names a limit of inotify's or fanotify's. A user namespace has one of its own, too.
+func userLimit(kind, what string) string {
+	general, own := "fs."+kind+".max_user_"+what, "user.max_"+kind+"_"+what
+	all, here := sysctlValue(general), sysctlValue(own)
+	if all == "" || here == "" || all == here { // elsewhere they are the same
+		return sysctl(general)
+	}
+	return fmt.Sprintf("the sysctl %s is %s, and %s of this user namespace %s: raise the one that is too low", general, all, own, here)
 }

@@ -17,6 +17,8 @@ func TestLimit(t *testing.T) {
 		{Error("eventfd2", unix.EMFILE), "RLIMIT_NOFILE is "},
 		{Error("eventfd2", unix.ENFILE), "fs.file-max"},
 		{Error("epoll_ctl", unix.ENOSPC), "fs.epoll.max_user_watches"},
+		{Error("inotify_add_watch", unix.ENOSPC), "fs.inotify.max_user_watches"},
+		{Error("inotify_init1", unix.EMFILE), "fs.inotify.max_user_instances"},
 		{Error("timerfd_create", unix.ENOMEM), "memory"},
 		{Error("write", unix.ENOSPC), ""},
 		{Error("read", unix.EIO), ""},

@@ -19,7 +19,10 @@ import (
 	"github.com/fildes/fildes/bench/internal/ratio"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	ops.Listen()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // A report is all that a run tells; --json prints it.
 type report struct {
@@ -82,6 +85,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	put(out.begin(r))
 	for _, op := range ops.Table {
 		if match.MatchString(op.ID) || match.MatchString(op.Name+" against "+op.Against) {
+			if op.Root && os.Geteuid() != 0 {
+				_, _ = fmt.Fprintf(stderr, "ratios: %s is left out: only root can do it\n", op.Name)
+				continue
+			}
 			res := ratio.Measure(op, *rounds)
 			put(out.row(res))
 			r.Results = append(r.Results, res)

@@ -45,7 +45,10 @@ func nanoseconds(t float64) string {
 	if t < 99999.5 {
 		return fmt.Sprintf("%.0f", t)
 	}
-	return fmt.Sprintf("%.0fk", min(t/1000, 9999))
+	if t /= 1000; t < 9999.5 {
+		return fmt.Sprintf("%.0fk", t)
+	}
+	return fmt.Sprintf("%.0fM", min(t/1000, 9999))
 }
 
 func (text) end(r report) string {

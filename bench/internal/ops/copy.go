@@ -47,7 +47,7 @@ func ioCopy(dst, src file) func() { return func() { must(io.Copy(dst, src)) } }
 func inC(loop string) mover {
 	return func(dst, src file) func() {
 		in, out := duplicate(src), duplicate(dst)
-		cmd := exec.Command(moveProgram(), loop)
+		cmd := exec.Command(compiled("move", moveC), loop)
 		cmd.Stderr = os.Stderr
 		cmd.ExtraFiles = []*os.File{in, out}
 		gate := must(cmd.StdinPipe())
@@ -63,16 +63,27 @@ func inC(loop string) mover {
 //go:embed c/move.c
 var moveC []byte
 
-// moveProgram compiles the C program, once.
-var moveProgram = sync.OnceValue(func() string {
-	dir := must(os.MkdirTemp("", "fildes-bench-"))
-	program := filepath.Join(dir, "move")
-	check(os.WriteFile(program+".c", moveC, 0o600))
-	cmd := exec.Command("cc", "-O2", "-o", program, program+".c")
+// programs are those that have been compiled.
+var programs = struct {
+	sync.Mutex
+	paths map[string]string
+}{paths: make(map[string]string)}
+
+// compiled is the path of a C program.
+func compiled(name string, source []byte) string {
+	programs.Lock()
+	defer programs.Unlock()
+	if path := programs.paths[name]; path != "" {
+		return path
+	}
+	path := filepath.Join(must(os.MkdirTemp("", "fildes-bench-")), name)
+	check(os.WriteFile(path+".c", source, 0o600))
+	cmd := exec.Command("cc", "-O2", "-o", path, path+".c")
 	cmd.Stderr = os.Stderr
 	check(cmd.Run())
-	return program
-})
+	programs.paths[name] = path
+	return path
+}
 
 // duplicate makes a descriptor for a child. The description is shared: it becomes a blocking one.
 func duplicate(f file) *os.File {

@@ -28,6 +28,12 @@ type Op struct {
 	Bound   float64 // what the ratio of the times may be; 0 is no bound
 	Allocs  float64 // how many allocations an operation of ours may make
 
+	Root bool // only root can do it
+
+	CPU bool // the time of all processors counts
+
+	// Long says that one operation is long enough to be a measurement.
+	Long bool
 	// Slice is how long one measurement takes and Slices how many a round has, where the defaults won't do.
 	Slice  time.Duration
 	Slices int
@@ -58,6 +64,17 @@ var Table = []Op{
 	{ID: "PipeRegistered1", Name: "pipe 1 B, registered", Against: "os.Pipe", Ours: pipeRegistered(1), Base: filePipe(1), Bound: 0.95},
 	{ID: "PipeFresh64K", Name: "pipe 64 KiB, fresh", Against: "raw", Ours: pipeFresh(64 << 10), Base: rawPipeFresh(64 << 10), Bound: 1.08},
 	{ID: "PipeFresh64K", Name: "pipe 64 KiB, fresh", Against: "os.Pipe", Ours: pipeFresh(64 << 10), Base: filePipe(64 << 10), Bound: 1},
+
+	{ID: "Events1", Name: "Watcher, 1 queued", Against: "raw", Ours: eventsQueued(1), Base: rawEventsQueued(1), Bound: 1.15, Slices: 4},
+	{ID: "Events16", Name: "Watcher, 16 queued", Against: "raw", Ours: eventsQueued(16), Base: rawEventsQueued(16), Bound: 1.15, Slices: 4},
+	{ID: "Events512", Name: "Watcher, 512 queued", Against: "raw", Ours: eventsQueued(512), Base: rawEventsQueued(512), Bound: 1.15, Slices: 4},
+	{ID: "Drain", Name: "10,000 Events, CPU", Against: "fsnotify", Ours: drainOurs, Base: drainFsnotify, Bound: 0.5, CPU: true, Long: true, Slices: 4, Allocs: 2 * drained},
+	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "fsnotify", Ours: planting(plantTree), Base: planting(plantFsnotify), Bound: 0.9, Long: true, Slices: 2, Allocs: 200_000},
+	{ID: "TreeAdd", Name: "Tree Add, 20,000", Against: "raw walk", Ours: planting(plantTree), Base: planting(plantRaw), Bound: 1.3, Long: true, Slices: 2, Allocs: 200_000},
+
+	{ID: "Names16", Name: "Group, 16 names queued", Against: "raw", Ours: groupQueued(16), Base: rawGroupQueued(16), Bound: 1.2, Slices: 4, Root: true},
+	{ID: "Names512", Name: "Group, 512 names queued", Against: "raw", Ours: groupQueued(512), Base: rawGroupQueued(512), Bound: 1.2, Slices: 4, Root: true},
+	{ID: "Permission", Name: "open, answered at once", Against: "C", Ours: asking(ourListener), Base: asking(listenerInC), Bound: 1.15, Slice: 4 * time.Millisecond, Slices: 5, Root: true},
 
 	{ID: "CopyPipePipe", Name: "Copy pipe to pipe", Against: "io.Copy", Ours: between(pipeLine, pipeLine, ourCopy), Base: between(pipeLine, pipeLine, ioCopy), Bound: 0.77, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "io.Copy", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fildes/fildes/bench/internal/ops"
 )
 
@@ -43,7 +45,7 @@ const (
 func Measure(op ops.Op, rounds int) Result {
 	r := Result{
 		ID: op.ID, Name: op.Name, Against: op.Against, Bound: op.Bound, AllocsBound: op.Allocs,
-		Iterations: calibrate(op), Allocs: allocations(op.Ours),
+		Iterations: calibrate(op), Allocs: allocations(op),
 	}
 	for i := range rounds {
 		ns := round(op, r.Iterations, i)
@@ -70,7 +72,7 @@ func round(op ops.Op, n, first int) (ns [3]float64) {
 	for k := range slicesOf(op) {
 		for _, i := range orders[(first+k)%len(orders)] {
 			runs[i](n/8+1, &stopwatch{}) // warm
-			slices[i] = append(slices[i], timed(runs[i], n))
+			slices[i] = append(slices[i], timed(op, runs[i], n))
 		}
 	}
 	for i := range ns {
@@ -93,8 +95,8 @@ func sliceOf(op ops.Op) time.Duration {
 	return defaultSlice
 }
 
-func timed(run ops.Run, n int) float64 {
-	var s stopwatch
+func timed(op ops.Op, run ops.Run, n int) float64 {
+	s := stopwatch{cpu: op.CPU}
 	run(n, &s)
 	return float64(s.sum) / float64(n)
 }
@@ -105,8 +107,11 @@ func calibrate(op ops.Op) int {
 	defer doneOurs()
 	base, doneBase := op.Base()
 	defer doneBase()
+	if op.Long {
+		return 1
+	}
 	for n := 64; ; {
-		per := (timed(ours, n) + timed(base, n)) / 2
+		per := (timed(op, ours, n) + timed(op, base, n)) / 2
 		want := int(float64(sliceOf(op)) / per)
 		if want <= 2*n {
 			return max(want, 64) // as many as the timers that are armed at once
@@ -117,26 +122,41 @@ func calibrate(op ops.Op) int {
 
 // allocations counts the allocations of an operation, the partner's included. What the runtime allocates meanwhile is kept out by
 // taking the least of several counts.
-func allocations(setup ops.Setup) float64 {
-	const n = 1024
-	run, done := setup()
+func allocations(op ops.Op) float64 {
+	n := 1024
+	if op.Long {
+		n = 1
+	}
+	run, done := op.Ours()
 	defer done()
 	least := math.Inf(1)
 	for range 4 { // the first warms
 		var m mallocs
 		run(n, &m)
-		least = min(least, float64(m.sum)/n)
+		least = min(least, float64(m.sum)/float64(n))
 	}
 	return math.Round(least*10) / 10 // starting the partner is a few allocations per run
 }
 
+// A stopwatch measures the time that passes or, with cpu, what all processors spend on this program.
 type stopwatch struct {
-	start time.Time
-	sum   time.Duration
+	cpu        bool
+	start, sum time.Duration
 }
 
-func (s *stopwatch) StartTimer() { s.start = time.Now() }
-func (s *stopwatch) StopTimer()  { s.sum += time.Since(s.start) }
+func (s *stopwatch) StartTimer() { s.start = s.now() }
+func (s *stopwatch) StopTimer()  { s.sum += s.now() - s.start }
+
+var began = time.Now()
+
+func (s *stopwatch) now() time.Duration {
+	if !s.cpu {
+		return time.Since(began)
+	}
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t) // it can't fail
+	return time.Duration(t.Nano())
+}
 
 type mallocs struct{ start, sum uint64 }
 

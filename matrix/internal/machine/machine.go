@@ -41,15 +41,34 @@ func (m Machine) Lacks() map[string]string {
 				lacks[f.Word] = "the machine isn't given one"
 			}
 		}
+		lacks["overlayfs"] = "the kernels have it as a module that isn't loaded"
 		lacks["programs"] = "there are no programs but the tests and fildes"
 	}
-	if slices.Contains([]string{"5.10", "6.1"}, m.series()) {
-		lacks["eventfd/from-file"] = "Linux 6.5 is the first to tell a semaphore in /proc/self/fdinfo"
+	for _, y := range young {
+		if slices.Contains(y.without, m.series()) {
+			for _, word := range y.words {
+				lacks[word] = y.reason
+			}
+		}
 	}
 	if !slices.Contains([]string{"386", "amd64", "arm", "arm64"}, m.GOARCH) {
 		lacks["guard"] = "internal/sys has no handler of SIGSYS for " + m.GOARCH
 	}
 	return lacks
+}
+
+// young are features that not every series has, by the words of tests and of doctor's checks.
+var young = []struct {
+	without []string
+	reason  string
+	words   []string
+}{
+	{[]string{"5.10", "6.1"}, "Linux 6.5 is the first to tell a semaphore in /proc/self/fdinfo", []string{"eventfd/from-file"}},
+	{[]string{"5.10"}, "Linux 5.13 is the first whose tmpfs has an id", []string{"fanotify/names", "fanotify/target", "fanotify/rename", "fanotify/filesystem", "fanotify/fs-error"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.3 is the first", []string{"fanotify/audit-rule"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.6 is the first whose tmpfs has them", []string{"xattr"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.13 is the first, and 6.12 has it from there", []string{"fanotify/fd-error"}},
+	{[]string{"5.10", "6.1", "6.12"}, "Linux 6.14 is the first", []string{"fan_pre_access", "fan_report_mnt", "fanotify/pre-access", "fanotify/mounts"}},
 }
 
 // series is the kernel's version in the machine's name.

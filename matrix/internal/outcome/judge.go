@@ -52,7 +52,7 @@ func (p Problem) String() string {
 // lacking is what each user lacks on every machine.
 var lacking = map[string][]string{
 	Root: {"user"},
-	User: {"root", "sys_time", "wake_alarm", "sys_resource", "sys_admin", "net_admin"},
+	User: {"root", "sys_time", "wake_alarm", "sys_resource", "sys_admin", "net_admin", "audit_write"},
 }
 
 // wordless are the reasons for skips that aren't about the machine.

@@ -19,6 +19,7 @@ var names = map[Capability]string{
 	unix.CAP_IPC_LOCK:        "CAP_IPC_LOCK",
 	unix.CAP_SYS_PTRACE:      "CAP_SYS_PTRACE",
 	unix.CAP_SYS_ADMIN:       "CAP_SYS_ADMIN",
+	unix.CAP_AUDIT_WRITE:     "CAP_AUDIT_WRITE",
 	unix.CAP_SYS_RESOURCE:    "CAP_SYS_RESOURCE",
 	unix.CAP_SYS_TIME:        "CAP_SYS_TIME",
 	unix.CAP_SYS_TTY_CONFIG:  "CAP_SYS_TTY_CONFIG",
