@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/fildes/fildes/internal/fd"
@@ -89,8 +88,8 @@ type Tree struct {
 	doubts  map[doubt]struct{}
 	moved   bool            // there was an event since they were looked for
 	quiet   bool            // what is found isn't reported
-	adding  bool            // all is looked into at once
-	above   []above         // while that is so
+	ended   uint64          // how many watches we have ended
+	crew    *crew           // while a root is added
 	windows []opened        // in the order of their ends
 	out     []TreeEvent     // to be handed out
 	stale   map[Watch]*node // from before an Overflow, until all has been looked into
@@ -101,8 +100,8 @@ type Tree struct {
 	half  half
 	batch Batch
 
-	entries [32 << 10]byte // a part of a directory
-	found   []byte         // the names in a directory, each with a NUL
+	buffer buffer
+	look   look
 }
 
 // NewTree makes an empty Tree, and a Watcher for it: see [New].
@@ -168,31 +167,6 @@ func (t *Tree) add(ctx context.Context, path string) error {
 	}()
 	err = t.plant(ctx, n)
 	return err
-}
-
-// plant looks into a root and all below it.
-func (t *Tree) plant(ctx context.Context, root *node) error {
-	t.quiet, t.adding = !t.opts.Existing, true
-	defer t.planted()
-	for t.todo = append(t.todo, root); len(t.todo) > 0; {
-		if ctx.Err() != nil {
-			return fd.ContextError(ctx)
-		}
-		n := t.next()
-		err := t.look(n)
-		if err != nil && (n == root || errors.Is(err, syscall.ENOSPC) || errors.Is(err, os.ErrClosed)) {
-			return err
-		}
-		if err != nil {
-			t.unwatched(n, err)
-		}
-	}
-	return nil
-}
-
-func (t *Tree) planted() {
-	t.letGo(0)
-	t.adding, t.quiet = false, false
 }
 
 // absolute is a path that doesn't depend on the working directory. It isn't made shorter, because of links.
