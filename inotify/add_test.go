@@ -5,6 +5,7 @@ package inotify_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -129,6 +130,39 @@ func TestTreeAddWide(t *testing.T) {
 	p := picture{}
 	readAll(t, tree, p, true)
 	compare(t, p, walk(t, dir))
+}
+
+// What is created in a directory while others are looked into is reported once, whoever looks.
+func TestTreeAddWhileItGrows(t *testing.T) {
+	for range fdtest.Rounds(5) {
+		dir := t.TempDir()
+		n := wide(t, dir)
+		made := 0
+		tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, Existing: true, Skip: func(_ string, isDir bool) bool {
+			if isDir {
+				touch(t, filepath.Join(dir, fmt.Sprint(rand.IntN(20)), fmt.Sprint(rand.IntN(20)), fmt.Sprint("new", made)))
+				made++
+			}
+			return false
+		}})
+		check(t, tree.Add(t.Context(), dir))
+		if tree.Len() != n {
+			t.Errorf("%d directories are watched, of %d", tree.Len(), n)
+		}
+		last := filepath.Join(dir, "last")
+		touch(t, last)
+		times := make(map[string]int)
+		for times[last] == 0 {
+			ev, err := tree.Read(bounded(t))
+			check(t, err)
+			times[ev.Path]++
+		}
+		for path := range walk(t, dir) {
+			if times[path] != 1 {
+				t.Errorf("%s was reported %d times", path, times[path])
+			}
+		}
+	}
 }
 
 // Whenever Add ends, and however, it leaves no descriptor, no goroutine, and no watch of what it was adding.

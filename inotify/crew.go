@@ -17,13 +17,13 @@ import (
 
 // A crew adds a root: it looks into many directories, several at once. Only the caller of Add, who looks too, touches the tree, so it settles what the others have seen.
 //
-// What others have seen may be of the past when it is settled: then the caller looks again, before it believes
-// that a directory is elsewhere, or can't be watched, or is watched when watches were ended meanwhile.
+// What others have seen may be of the past when it is settled, or of a thread with other rights: so the caller looks again, before it believes that a directory can't be watched, or that
+// it is elsewhere, or is watched still when watches were ended meanwhile.
 type crew struct {
 	open  map[*node]*above
 	spare []*look
-	poor  bool // descriptors have run out, so no directory is kept open, and
-	alone bool // there is one look at a time
+	poor  bool // descriptors have run out, so no more directories are kept open,
+	alone bool // and, when none is, there is one look at a time
 
 	hands sync.WaitGroup
 	size  int
@@ -48,6 +48,7 @@ const (
 	maxAbove = 32 // open directories
 	maxLooks = 16 // at hand for others to take
 	fewLooks = 4  // are not enough for one more
+	maxDone  = 4  // that the caller hasn't settled: a directory may be large
 	maxHands = 3  // others; more wait for each other in the kernel
 )
 
@@ -55,7 +56,9 @@ const (
 func (t *Tree) plant(ctx context.Context, root *node) error {
 	c := &crew{open: make(map[*node]*above)}
 	c.work.L, c.news.L = &c.lock, &c.lock
-	t.crew, t.quiet = c, !t.opts.Existing
+	if t.crew = c; !t.opts.Existing {
+		t.quiet = root
+	}
 	defer t.planted()
 	t.todo = append(t.todo, root)
 	for {
@@ -68,19 +71,15 @@ func (t *Tree) plant(ctx context.Context, root *node) error {
 		}
 		if l != nil {
 			t.see(l, &t.buffer)
-			if err := t.conclude(l, root, t.waiting()); err != nil {
+			if err := t.conclude(l, root); err != nil {
 				return err
 			}
 		}
-		if l = c.next(); l == nil {
-			continue
-		}
-		for waiting := t.waiting(); l != nil; l = c.next() {
+		for l = c.next(); l != nil; l = c.next() {
 			if t.doubtful(l) {
 				t.seeAgain(l)
-				waiting = t.waiting()
 			}
-			if err := t.conclude(l, root, waiting); err != nil {
+			if err := t.conclude(l, root); err != nil {
 				return err
 			}
 		}
@@ -100,10 +99,9 @@ func (t *Tree) planted() {
 	}
 	for _, l := range slices.Concat(c.looks, c.done) {
 		t.todo = append(t.todo, l.node)
-		c.leave(l.node.parent, l.above)
 	}
 	c.letGo()
-	t.crew, t.quiet = nil, false
+	t.crew, t.quiet = nil, nil
 }
 
 // abandon undoes a look.
@@ -141,13 +139,13 @@ func (t *Tree) assign() *look {
 		}
 		l := c.blank()
 		t.aim(l, n)
-		if l.above == nil { // the caller's thread may have a mount namespace of its own
+		if l.above == nil { // the path is one of the caller's thread, which may have a mount namespace of its own
 			return l
 		}
 		c.looks = append(c.looks, l)
 		c.work.Signal()
 	}
-	if len(c.looks) > fewLooks*(c.size+1) && c.size < min(maxHands, runtime.GOMAXPROCS(0)-1) {
+	if len(c.looks) > fewLooks*(c.size+1) && !t.opts.FollowLinks && c.size < min(maxHands, runtime.GOMAXPROCS(0)-1) {
 		c.size++
 		c.hands.Go(func() { t.help(c) })
 	}
@@ -160,7 +158,7 @@ func (t *Tree) help(c *crew) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	for {
-		for len(c.looks) == 0 && !c.over {
+		for (len(c.looks) == 0 || len(c.done) >= maxDone) && !c.over {
 			c.work.Wait()
 		}
 		if c.over {
@@ -177,7 +175,7 @@ func (t *Tree) help(c *crew) {
 	}
 }
 
-// doubtful says that the tree has changed since a look began, or will because of it.
+// doubtful says that what somebody else has seen isn't to be believed: it failed, or the tree has changed since, or would because of it.
 func (t *Tree) doubtful(l *look) bool {
 	other := t.byWatch[l.watch]
 	return l.err != nil || l.ended != t.ended || other != nil && other != l.node
@@ -196,18 +194,20 @@ func (t *Tree) seeAgain(l *look) {
 }
 
 // conclude settles a look.
-func (t *Tree) conclude(l *look, root *node, waiting int64) error {
+func (t *Tree) conclude(l *look, root *node) error {
 	c, n := t.crew, l.node
-	err := t.conclusion(l, waiting)
+	err := t.conclusion(l)
 	c.leave(n.parent, l.above)
-	c.spare = append(c.spare, l)
-	l.node = nil
+	if cap(l.found) <= len(t.buffer) {
+		l.node = nil
+		c.spare = append(c.spare, l)
+	}
 	switch {
 	case err == nil:
 	case (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && !c.alone:
 		c.poor = true
 		t.todo = append(t.todo, n)
-	case n == root || errors.Is(err, syscall.ENOSPC) || errors.Is(err, os.ErrClosed):
+	case n == root || errors.Is(err, syscall.ENOSPC) && n.below(root) || errors.Is(err, os.ErrClosed):
 		return err
 	default:
 		t.unwatched(n, err)
@@ -215,12 +215,12 @@ func (t *Tree) conclude(l *look, root *node, waiting int64) error {
 	return nil
 }
 
-func (t *Tree) conclusion(l *look, waiting int64) error {
+func (t *Tree) conclusion(l *look) error {
 	if l.node.dead {
 		t.abandon(l)
 		return nil
 	}
-	return t.settle(l, waiting)
+	return t.settle(l)
 }
 
 // blank is a look to be used.
@@ -254,6 +254,7 @@ func (c *crew) next() *look {
 	}
 	l := c.done[0]
 	c.done = slices.Delete(c.done, 0, 1)
+	c.work.Signal()
 	return l
 }
 
@@ -269,15 +270,7 @@ func (c *crew) await() bool {
 
 // hold keeps a directory open for those that will be found in it, and says whether it does.
 func (c *crew) hold(n *node, num int) bool {
-	if c == nil {
-		return false
-	}
-	if before := c.open[n]; before != nil { // it is another one now
-		before.kids = 0
-		c.close(n, before)
-		delete(c.open, n)
-	}
-	if c.poor || len(c.open) == maxAbove {
+	if c == nil || c.poor || len(c.open) == maxAbove {
 		return false
 	}
 	c.open[n] = &above{num: num}
@@ -323,9 +316,7 @@ func (c *crew) close(n *node, a *above) {
 		return
 	}
 	_ = sys.Close(a.num)
-	if c.open[n] == a {
-		delete(c.open, n)
-	}
+	delete(c.open, n)
 }
 
 // letGo closes all directories.

@@ -279,7 +279,7 @@ func (t *Tree) again(n *node, name string) {
 			t.lose(kid)
 		}
 		t.open(n, t.pending(), false)
-		t.find(n, t.entry(num, []byte(name), direntType(typ)), []byte(name))
+		t.find(n, t.entry(num, []byte(name), direntType(typ)), []byte(name), n.below(t.quiet))
 	}
 }
 

@@ -51,7 +51,7 @@ func (t *Tree) step() {
 	l := &t.look
 	t.aim(l, n)
 	t.see(l, &t.buffer)
-	if err := t.settle(l, t.waiting()); err != nil {
+	if err := t.settle(l); err != nil {
 		t.unwatched(n, err)
 	}
 	l.node = nil
@@ -174,20 +174,23 @@ func (t *Tree) waiting() int64 {
 // manyBytes of events may be waiting, of what is usually 512 KiB.
 const manyBytes = 64 << 10
 
-// settle makes a look's directory one of the tree, and its entries, of which so many bytes in the queue may tell too. It is the end of the look.
-func (t *Tree) settle(l *look, waiting int64) error {
+// settle makes a look's directory one of the tree, and its entries, of which what waits in the queue now may tell too. It is the end of the look.
+func (t *Tree) settle(l *look) error {
 	if l.err != nil {
 		return l.err
 	}
-	held := false
+	n, held, settled := l.node, false, false
 	defer func() {
 		if !held {
 			_ = sys.Close(l.num)
 		}
+		if !settled { // because Skip panicked
+			t.todo = append(t.todo, n)
+		}
 	}()
-	n := l.node
 	if other := t.byWatch[l.watch]; other != nil && other != n {
 		if t.stays(other) { // a link, or a mount, is a second way to it
+			settled = true
 			if n.parent == nil {
 				return errWatched
 			}
@@ -203,6 +206,7 @@ func (t *Tree) settle(l *look, waiting int64) error {
 		}
 		if n.dead { // it was below that
 			t.unwatch(l.watch)
+			settled = true
 			return nil
 		}
 	}
@@ -211,35 +215,37 @@ func (t *Tree) settle(l *look, waiting int64) error {
 	if l.cut != nil {
 		t.out = append(t.out, TreeEvent{Path: n.path(false), Err: fail("add", n.path(false), l.cut)})
 	}
-	if waiting > 0 {
+	if waiting := t.waiting(); waiting > 0 {
 		t.open(n, waiting, true)
 	}
 	held = t.crew.hold(n, l.num)
+	quiet := n.below(t.quiet)
 	for found := l.found; len(found) > 0; {
 		end := bytes.IndexByte(found, 0)
-		t.find(n, entry(found[0]), found[1:end])
+		t.find(n, entry(found[0]), found[1:end], quiet)
 		found = found[end+1:]
 	}
 	t.crew.held(n)
+	settled = true
 	return nil
 }
 
-// find deals with an entry of n.
-func (t *Tree) find(n *node, e entry, name []byte) {
+// find deals with an entry of n, which isn't reported if that is to be quiet.
+func (t *Tree) find(n *node, e entry, name []byte, quiet bool) {
 	if n.kids[string(name)] != nil { // a directory that is renamed meanwhile may be there twice
 		return
 	}
 	if n.window != nil {
 		n.set(string(name), entryOf(e == directory))
 	}
-	if e == file && t.quiet {
+	if e == file && quiet {
 		return
 	}
 	entry := string(name)
 	if t.skips(n, entry, e == directory) {
 		return
 	}
-	if !t.quiet {
+	if !quiet {
 		t.report(TreeEvent{Path: n.entry(entry, false), Mask: created(e == directory), Found: true})
 	}
 	if e != file {

@@ -58,7 +58,7 @@ func (n *node) entry(name string, full bool) string {
 	return kid.path(full)
 }
 
-// below says whether n is a, or below it.
+// below says whether n is a, or below it. Nothing is below nil.
 func (n *node) below(a *node) bool {
 	for ; n != nil; n = n.parent {
 		if n == a {

@@ -87,7 +87,7 @@ type Tree struct {
 	missed  []*node           // weren't where they were thought to be
 	doubts  map[doubt]struct{}
 	moved   bool            // there was an event since they were looked for
-	quiet   bool            // what is found isn't reported
+	quiet   *node           // what is found below it isn't reported, if it isn't nil
 	ended   uint64          // how many watches we have ended
 	crew    *crew           // while a root is added
 	windows []opened        // in the order of their ends
@@ -135,6 +135,9 @@ func NewTree(opts *TreeOptions) (*Tree, error) {
 //
 // It fails with ENOTDIR for what isn't a directory, with ENOSPC at the limit fs.inotify.max_user_watches, which the error names, and with [os.ErrInvalid] for what is watched already; then nothing of it
 // is watched. Directories below that can't be read are reported, and don't make it fail. ctx ends it between two directories.
+//
+// Up to four threads look into directories at once, one with [TreeOptions.FollowLinks]: credentials and namespaces that only the caller's thread has (runtime.LockOSThread) hold
+// for the root alone, as they do for what appears later. [TreeOptions.Skip] is called on the caller's goroutine.
 func (t *Tree) Add(ctx context.Context, path string) error {
 	return fail("add", path, t.add(ctx, path))
 }

@@ -147,28 +147,49 @@ func listenerInC(path string) *exec.Cmd { return exec.Command(compiled("listen",
 // dirfd is AT_FDCWD.
 const dirfd = ^uintptr(99)
 
+// A placement says on which cores a thread and a process that it waits for run: -1 is wherever the kernel likes.
+type placement func() (thread, process int)
+
+func anywhere() (thread, process int) { return -1, -1 }
+
+func oneCore() (thread, process int) {
+	a, _ := twoCores()
+	return a, a
+}
+
+// placed does something on a core.
+func placed(core int, do func()) {
+	if core >= 0 {
+		defer pin(core)()
+	}
+	do()
+}
+
 // asking opens a file about which another process is asked.
-func asking(listener func(path string) *exec.Cmd) Setup {
+func asking(listener func(path string) *exec.Cmd, where placement) Setup {
 	return func() (Run, func()) {
+		thread, process := where()
 		dir := must(os.MkdirTemp("", "fildes-bench-"))
 		path := filepath.Join(dir, "file")
 		check(os.WriteFile(path, nil, 0o600))
 		cmd := listener(path)
 		cmd.Stderr = os.Stderr
 		out := must(cmd.StdoutPipe())
-		check(cmd.Start())
+		placed(process, func() { check(cmd.Start()) }) // it inherits that
 		must(bufio.NewReader(out).ReadString('\n'))
+		name := must(unix.BytePtrFromString(path))
 		run := func(n int, clock Clock) {
-			name := must(unix.BytePtrFromString(path))
-			clock.StartTimer()
-			for range n { // raw, so that Go's scheduler doesn't look for other work for the processor that waits
-				num, _, e := unix.RawSyscall6(unix.SYS_OPENAT, dirfd, uintptr(unsafe.Pointer(name)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
-				if e != 0 {
-					fail(e)
+			placed(thread, func() {
+				clock.StartTimer()
+				for range n { // raw, so that Go's scheduler doesn't look for other work for the processor that waits
+					num, _, e := unix.RawSyscall6(unix.SYS_OPENAT, dirfd, uintptr(unsafe.Pointer(name)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+					if e != 0 {
+						fail(e)
+					}
+					check(unix.Close(int(num)))
 				}
-				check(unix.Close(int(num)))
-			}
-			clock.StopTimer()
+				clock.StopTimer()
+			})
 		}
 		return run, func() {
 			check(cmd.Process.Kill())
