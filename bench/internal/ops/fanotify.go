@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -157,12 +158,13 @@ func oneCore() (thread, process int) {
 	return a, a
 }
 
-// placed does something on a core.
-func placed(core int, do func()) {
-	if core >= 0 {
-		defer pin(core)()
+// placeProcess has a process on a core, with all threads that it has and will have. Go's runtime counts the cores when a program starts, so this one goes on as a program does that may use all.
+func placeProcess(pid, core int) {
+	var only unix.CPUSet
+	only.Set(core)
+	for _, task := range must(os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))) {
+		check(unix.SchedSetaffinity(must(strconv.Atoi(task.Name())), &only))
 	}
-	do()
 }
 
 // asking opens a file about which another process is asked.
@@ -175,21 +177,25 @@ func asking(listener func(path string) *exec.Cmd, where placement) Setup {
 		cmd := listener(path)
 		cmd.Stderr = os.Stderr
 		out := must(cmd.StdoutPipe())
-		placed(process, func() { check(cmd.Start()) }) // it inherits that
+		check(cmd.Start())
 		must(bufio.NewReader(out).ReadString('\n'))
+		if process >= 0 {
+			placeProcess(cmd.Process.Pid, process)
+		}
 		name := must(unix.BytePtrFromString(path))
 		run := func(n int, clock Clock) {
-			placed(thread, func() {
-				clock.StartTimer()
-				for range n { // raw, so that Go's scheduler doesn't look for other work for the processor that waits
-					num, _, e := unix.RawSyscall6(unix.SYS_OPENAT, dirfd, uintptr(unsafe.Pointer(name)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
-					if e != 0 {
-						fail(e)
-					}
-					check(unix.Close(int(num)))
+			if thread >= 0 {
+				defer pin(thread)()
+			}
+			clock.StartTimer()
+			for range n { // raw, so that Go's scheduler doesn't look for other work for the processor that waits
+				num, _, e := unix.RawSyscall6(unix.SYS_OPENAT, dirfd, uintptr(unsafe.Pointer(name)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+				if e != 0 {
+					fail(e)
 				}
-				clock.StopTimer()
-			})
+				check(unix.Close(int(num)))
+			}
+			clock.StopTimer()
 		}
 		return run, func() {
 			check(cmd.Process.Kill())
