@@ -39,7 +39,7 @@ type crew struct {
 
 // above is a directory that is open for those in it.
 type above struct {
-	num   int
+	dir   int
 	kids  int // to be looked into
 	users int // are being looked into
 }
@@ -109,7 +109,7 @@ func (t *Tree) abandon(l *look) {
 	if l.err != nil {
 		return
 	}
-	_ = sys.Close(l.num)
+	_ = sys.Close(l.dir)
 	if t.byWatch[l.watch] == nil {
 		t.unwatch(l.watch)
 	}
@@ -183,7 +183,7 @@ func (t *Tree) doubtful(l *look) bool {
 
 func (t *Tree) seeAgain(l *look) {
 	if l.err == nil {
-		_ = sys.Close(l.num)
+		_ = sys.Close(l.dir)
 	}
 	before := l.watch
 	l.ended = t.ended
@@ -273,7 +273,7 @@ func (c *crew) hold(n *node, num int) bool {
 	if c == nil || c.poor || len(c.open) == maxAbove {
 		return false
 	}
-	c.open[n] = &above{num: num}
+	c.open[n] = &above{dir: num}
 	return true
 }
 
@@ -315,14 +315,14 @@ func (c *crew) close(n *node, a *above) {
 	if a.users > 0 || a.kids > 0 {
 		return
 	}
-	_ = sys.Close(a.num)
+	_ = sys.Close(a.dir)
 	delete(c.open, n)
 }
 
 // letGo closes all directories.
 func (c *crew) letGo() {
 	for _, a := range c.open {
-		_ = sys.Close(a.num)
+		_ = sys.Close(a.dir)
 	}
 	clear(c.open)
 }

@@ -22,7 +22,7 @@ type look struct {
 	parent sys.Identity // which it must be in, if it is to be found by its path
 	ended  uint64       // Tree.ended, when it was begun
 
-	num   int // the directory, open, unless err is set
+	dir   int // open, unless err is set
 	id    sys.Identity
 	watch Watch
 	found []byte // its entries: what each is, its name, and a NUL
@@ -74,18 +74,18 @@ func (t *Tree) aim(l *look, n *node) {
 // nothing of the tree that changes.
 func (t *Tree) see(l *look, b *buffer) {
 	l.found, l.watch, l.cut = l.found[:0], 0, nil
-	if l.num, l.err = l.open(); l.err != nil {
+	if l.dir, l.err = l.open(); l.err != nil {
 		return
 	}
-	if l.id, l.err = sys.IdentityOf(l.num); l.err == nil {
-		l.watch, l.err = t.watch(l.num)
+	if l.id, l.err = sys.IdentityOf(l.dir); l.err == nil {
+		l.watch, l.err = t.watch(l.dir)
 	}
 	if l.err != nil {
-		_ = sys.Close(l.num)
+		_ = sys.Close(l.dir)
 		return
 	}
 	for {
-		size, err := sys.ReadEntries(l.num, b[:])
+		size, err := sys.ReadEntries(l.dir, b[:])
 		if err != nil || size == 0 {
 			if !errors.Is(err, syscall.ENOENT) { // or it has been deleted meanwhile
 				l.cut = err
@@ -98,14 +98,14 @@ func (t *Tree) see(l *look, b *buffer) {
 				break
 			}
 			b = rest
-			l.found = append(append(append(l.found, byte(t.entry(l.num, name, typ))), name...), 0)
+			l.found = append(append(append(l.found, byte(t.entry(l.dir, name, typ))), name...), 0)
 		}
 	}
 }
 
 func (l *look) open() (int, error) {
 	if l.above != nil {
-		return sys.OpenDirectory(l.above.num, l.name, l.follow)
+		return sys.OpenDirectory(l.above.dir, l.name, l.follow)
 	}
 	num, err := sys.OpenDirectory(sys.AtWorkingDirectory, l.name, l.follow)
 	if err != nil || l.follow {
@@ -182,7 +182,7 @@ func (t *Tree) settle(l *look) error {
 	n, held, settled := l.node, false, false
 	defer func() {
 		if !held {
-			_ = sys.Close(l.num)
+			_ = sys.Close(l.dir)
 		}
 		if !settled { // because Skip panicked
 			t.todo = append(t.todo, n)
@@ -218,7 +218,7 @@ func (t *Tree) settle(l *look) error {
 	if waiting := t.waiting(); waiting > 0 {
 		t.open(n, waiting, true)
 	}
-	held = t.crew.hold(n, l.num)
+	held = t.crew.hold(n, l.dir)
 	quiet := n.below(t.quiet)
 	for found := l.found; len(found) > 0; {
 		end := bytes.IndexByte(found, 0)

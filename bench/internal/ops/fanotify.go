@@ -185,7 +185,8 @@ func asking(listener func(path string) *exec.Cmd, where placement) Setup {
 		name := must(unix.BytePtrFromString(path))
 		run := func(n int, clock Clock) {
 			if thread >= 0 {
-				defer pin(thread)()
+				undo := pin(thread)
+				defer undo()
 			}
 			clock.StartTimer()
 			for range n { // raw, so that Go's scheduler doesn't look for other work for the processor that waits
