@@ -160,10 +160,9 @@ func (g *Group) readBatch(ctx context.Context, b *Batch) (n int, err error) {
 	g.reads(1)
 	defer g.reads(-1)
 	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
-		if len(b.rest) == 0 {
-			g.linger(num)
+		if n, err = g.take(num, b); err == fd.Again && g.lingers(num) {
+			n, err = g.take(num, b)
 		}
-		n, err = g.take(num, b)
 		return err
 	})
 	return n, err
@@ -172,16 +171,13 @@ func (g *Group) readBatch(ctx context.Context, b *Batch) (n int, err error) {
 // lingering is how long a reader waits in the kernel after an answer. Who got it often asks again at once, and to be woken by way of Go's poller costs as much as all else.
 const lingering = 2 * time.Millisecond
 
-func (g *Group) linger(num int) {
+// lingers waits that long, if there was an answer just now, and says whether it did.
+func (g *Group) lingers(num int) bool {
 	if g.class == Notify || g.pending.now()-time.Duration(g.replied.Load()) > lingering {
-		return
+		return false
 	}
-	g.mu.Lock()
-	ahead := len(g.ahead.rest) > 0
-	g.mu.Unlock()
-	if !ahead {
-		sys.AwaitReadable(num, lingering)
-	}
+	sys.AwaitReadable(num, lingering)
+	return true
 }
 
 // TryReadBatch is [Group.ReadBatch] where it need not wait. It returns 0 if there are no events.
@@ -341,8 +337,9 @@ func (g *Group) read(ctx context.Context) (ev Event, err error) {
 	g.reads(1)
 	defer g.reads(-1)
 	err = g.engine().Stream(ctx, fd.Read, func(num int) (err error) {
-		g.linger(num)
-		ev, err = g.one(num)
+		if ev, err = g.one(num); err == fd.Again && g.lingers(num) {
+			ev, err = g.one(num)
+		}
 		return err
 	})
 	return ev, err

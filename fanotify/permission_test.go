@@ -183,7 +183,7 @@ func TestDefault(t *testing.T) {
 				check(t, g.Close())
 			},
 			"group closed unread": func(t *testing.T, g *fanotify.Group) {
-				time.Sleep(200 * time.Millisecond)
+				await(t, g)
 				check(t, g.Close())
 			},
 			"late": func(t *testing.T, g *fanotify.Group) {
@@ -220,6 +220,22 @@ func TestDefault(t *testing.T) {
 			})
 		}
 	}
+}
+
+// await waits until there is an event in the queue, and leaves it there.
+func await(t testing.TB, g *fanotify.Group) {
+	t.Helper()
+	conn, err := g.SyscallConn()
+	check(t, err)
+	check(t, conn.Control(func(num uintptr) {
+		p := []unix.PollFd{{Fd: int32(num), Events: unix.POLLIN}}
+		for end := time.Now().Add(fdtest.Bound); p[0].Revents&unix.POLLIN == 0; {
+			if _, err := unix.Poll(p, int(fdtest.Bound.Milliseconds())); err != nil && err != unix.EINTR || time.Now().After(end) {
+				t.Errorf("there is no event: %v", err)
+				return
+			}
+		}
+	}))
 }
 
 // collect runs the collector until the group has ended an event.

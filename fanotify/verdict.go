@@ -194,9 +194,12 @@ func (g *Group) write(group int, num int32, v Verdict, rule *AuditRule) error {
 		n += ruleSize
 	}
 	putResponse(b[:], num, v)
-	_, err := sys.Write(group, b[:n])
+	e := sys.RawWrite(group, b[:n])
 	g.replied.Store(int64(g.pending.now()))
-	return g.refusedReply(group, v, rule != nil, sys.Named("write", err))
+	if e == 0 {
+		return nil
+	}
+	return g.refusedReply(group, v, rule != nil, sys.Error("write", e))
 }
 
 // refusedReply says what the kernel minds about an answer.

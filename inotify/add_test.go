@@ -3,16 +3,21 @@
 package inotify_test
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/fildes/fildes/inotify"
 	"github.com/fildes/fildes/internal/fdtest"
+	"github.com/fildes/fildes/internal/sys"
 )
 
 // A Skip that panics, or ends the goroutine, leaves nothing of the root.
@@ -99,4 +104,132 @@ func TestTreeAddWithFewDescriptors(t *testing.T) {
 	if n := tree.Len(); n != 91 {
 		t.Errorf("%d directories are watched, not 91", n)
 	}
+}
+
+// wide makes a tree that is worth several threads, and returns how many directories it has.
+func wide(t testing.TB, root string) int {
+	t.Helper()
+	for i := range 20 {
+		for j := range 20 {
+			check(t, os.MkdirAll(filepath.Join(root, fmt.Sprint(i), fmt.Sprint(j), "deep"), 0o700))
+		}
+	}
+	return 1 + 20 + 2*20*20
+}
+
+// Several goroutines look, and one asks Skip and reports.
+func TestTreeAddWide(t *testing.T) {
+	dir := t.TempDir()
+	n := wide(t, dir)
+	asked := 0
+	tree := newTree(t, &inotify.TreeOptions{Existing: true, Skip: func(string, bool) bool { asked++; return false }})
+	check(t, tree.Add(t.Context(), dir))
+	if tree.Len() != n || asked != n-1 {
+		t.Errorf("%d directories are watched, of %d; Skip was asked %d times", tree.Len(), n, asked)
+	}
+	p := picture{}
+	readAll(t, tree, p, true)
+	compare(t, p, walk(t, dir))
+}
+
+// What is created in a directory while others are looked into is reported once, whoever looks.
+func TestTreeAddWhileItGrows(t *testing.T) {
+	for range fdtest.Rounds(5) {
+		dir := t.TempDir()
+		n := wide(t, dir)
+		made := 0
+		tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, Existing: true, Skip: func(_ string, isDir bool) bool {
+			if isDir {
+				touch(t, filepath.Join(dir, fmt.Sprint(rand.IntN(20)), fmt.Sprint(rand.IntN(20)), fmt.Sprint("new", made)))
+				made++
+			}
+			return false
+		}})
+		check(t, tree.Add(t.Context(), dir))
+		if tree.Len() != n {
+			t.Errorf("%d directories are watched, of %d", tree.Len(), n)
+		}
+		last := filepath.Join(dir, "last")
+		touch(t, last)
+		times := make(map[string]int)
+		for times[last] == 0 {
+			ev, err := tree.Read(bounded(t))
+			check(t, err)
+			times[ev.Path]++
+		}
+		for path := range walk(t, dir) {
+			if times[path] != 1 {
+				t.Errorf("%s was reported %d times", path, times[path])
+			}
+		}
+	}
+}
+
+// Whenever Add ends, and however, it leaves no descriptor, no goroutine, and no watch of what it was adding.
+func TestTreeAddEnds(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	n := wide(t, dir)
+	for _, how := range []string{"cancelled", "panic", "closed"} {
+		for after := 1; after < n; after += 37 {
+			ctx, cancel := context.WithCancel(t.Context())
+			var tree *inotify.Tree
+			asked := 0
+			tree = newTree(t, &inotify.TreeOptions{Skip: func(string, bool) bool {
+				if asked++; asked == after {
+					switch how {
+					case "cancelled":
+						cancel()
+					case "panic":
+						panic(how)
+					case "closed":
+						check(t, tree.Close())
+					}
+				}
+				return false
+			}})
+			asked = after // not yet
+			check(t, tree.Add(t.Context(), other))
+			asked = 0
+			goroutines, files := runtime.NumGoroutine(), len(fdtest.Descriptors())
+			err := func() (err error) {
+				defer func() {
+					if p := recover(); p != nil {
+						err = fmt.Errorf("a %v: %w", p, context.Canceled)
+					}
+				}()
+				return tree.Add(ctx, dir)
+			}()
+			if how == "closed" {
+				wantIs(t, err, os.ErrClosed)
+			} else {
+				wantIs(t, err, context.Canceled)
+				if k := watches(t); tree.Len() != 1 || k != 1 {
+					t.Errorf("%s after %d: %d directories are left, with %d watches", how, after, tree.Len(), k)
+				}
+				if now := len(fdtest.Descriptors()); now != files {
+					t.Errorf("%s after %d: %d descriptors are open, and %d before", how, after, now, files)
+				}
+			}
+			for end := time.Now().Add(fdtest.Bound); runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%s after %d: %d goroutines, and %d before", how, after, runtime.NumGoroutine(), goroutines)
+				}
+			}
+			cancel()
+			_ = tree.Close()
+		}
+	}
+}
+
+// watches is how many the process has, in all its instances.
+func watches(t testing.TB) (all int) {
+	t.Helper()
+	for num, link := range fdtest.Descriptors() {
+		if link == "anon_inode:inotify" {
+			info, err := sys.ProcInfo(num)
+			check(t, err)
+			all += strings.Count(string(info), "inotify wd:")
+		}
+	}
+	return all
 }

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/fildes/fildes/internal/sys"
 )
 
@@ -281,8 +279,7 @@ func (t *Tree) again(n *node, name string) {
 			t.lose(kid)
 		}
 		t.open(n, t.pending(), false)
-		t.find(n, num, []byte(name), direntType(typ))
-		n.set(name, entryOf(typ == unix.S_IFDIR))
+		t.find(n, t.entry(num, []byte(name), direntType(typ)), []byte(name), n.below(t.quiet))
 	}
 }
 

@@ -3,7 +3,6 @@
 package inotify
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -59,7 +58,7 @@ func (n *node) entry(name string, full bool) string {
 	return kid.path(full)
 }
 
-// below says whether n is a, or below it.
+// below says whether n is a, or below it. Nothing is below nil.
 func (n *node) below(a *node) bool {
 	for ; n != nil; n = n.parent {
 		if n == a {
@@ -97,6 +96,7 @@ const (
 	absent entry = iota
 	file
 	directory
+	way // a file, since it is a symbolic link, but one that leads to a directory
 )
 
 func entryOf(dir bool) entry {
@@ -104,23 +104,6 @@ func entryOf(dir bool) entry {
 		return directory
 	}
 	return file
-}
-
-// next takes a directory that is to be looked into.
-func (t *Tree) next() *node {
-	last := len(t.todo) - 1
-	n := t.todo[last]
-	t.todo[last] = nil
-	t.todo = t.todo[:last]
-	return n
-}
-
-// step looks into a directory.
-func (t *Tree) step() {
-	n := t.next()
-	if err := t.look(n); err != nil {
-		t.unwatched(n, err)
-	}
 }
 
 // unwatched gives up a directory that can't be watched, unless its path is the past's: then events will tell where it is.
@@ -216,190 +199,11 @@ func (n *node) found() bool { return n.watch != 0 || n.same != nil }
 // follows says whether a symbolic link at the path's end is the way to n.
 func (n *node) follows() bool { return n.parent == nil || n.link }
 
-// watch watches a directory that is open.
-func (t *Tree) watch(num int) (wd Watch, err error) {
-	mask := t.opts.Mask | Create | Delete | Moved | DeleteSelf | MoveSelf
-	err = t.w.fd.Control(func(instance int) error {
-		got, err := sys.NotifyAdd(instance, sys.ProcPath(num), uint32(mask)|uint32(OnlyDir))
-		wd = Watch(got)
-		return err
-	})
-	return wd, err
-}
-
-// look watches a directory, and then finds its entries.
-func (t *Tree) look(n *node) error {
-	if n.dead {
-		return nil
-	}
-	num, err := t.reach(n)
-	if err != nil {
-		return err
-	}
-	kids := len(t.todo)
-	defer func() { t.reached(n, num, len(t.todo) > kids) }()
-	own, err := sys.IdentityOf(num)
-	if err != nil {
-		return err
-	}
-	wd, err := t.watch(num)
-	if err != nil {
-		return err
-	}
-	if other := t.byWatch[wd]; other != nil && other != n {
-		if t.stays(other) { // a link, or a mount, is a second way to it
-			if n.parent == nil {
-				return errWatched
-			}
-			n.same, n.id = other, own
-			t.ways[other] = append(t.ways[other], n)
-			return nil
-		}
-		// It was moved here, of which an event will tell that means nothing any more.
-		delete(t.byWatch, wd) // it's n's now
-		t.lose(other)
-		if other.link { // it may lead elsewhere
-			t.again(other.parent, other.name)
-		}
-		if n.dead { // it was below that
-			t.unwatch(wd)
-			return nil
-		}
-	}
-	n.watch, n.id, n.same = wd, own, nil
-	t.byWatch[wd] = n
-
-	t.found = t.found[:0]
-	for {
-		size, err := sys.ReadEntries(num, t.entries[:])
-		if err != nil || size == 0 {
-			if err != nil && !errors.Is(err, syscall.ENOENT) { // or it has been deleted meanwhile
-				t.out = append(t.out, TreeEvent{Path: n.path(false), Err: fail("add", n.path(false), err)})
-			}
-			break
-		}
-		for b := t.entries[:size]; ; {
-			name, typ, rest, ok := sys.NextEntry(b)
-			if !ok {
-				break
-			}
-			b = rest
-			t.find(n, num, name, typ)
-		}
-	}
-	waiting := t.pending()
-	if waiting > manyBytes { // or the queue would overflow while there is much to look at
-		_ = t.w.fd.Control(t.drain)
-	}
-	if waiting > 0 {
-		t.open(n, waiting, true)
-		for name := range bytes.SplitSeq(t.found, []byte{0}) {
-			if len(name) > 0 {
-				n.window.there[string(name[1:])] = entry(name[0])
-			}
-		}
-	}
-	return nil
-}
-
-// reach opens a directory.
-func (t *Tree) reach(n *node) (int, error) {
-	for last := len(t.above) - 1; last >= 0 && !n.below(t.above[last].node); last-- { // it has no more below it: what was found last is looked into first
-		t.letGo(last)
-	}
-	if last := len(t.above) - 1; last >= 0 && t.above[last].node == n.parent {
-		num, err := sys.OpenDirectory(t.above[last].open, n.name, n.follows())
-		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
-			return num, err
-		}
-		t.letGo(0)
-	}
-	num, err := sys.OpenDirectory(sys.AtWorkingDirectory, n.path(true), n.follows())
-	if err != nil || n.follows() {
-		return num, err
-	}
-	parent, err := sys.IdentityOfParent(num)
-	if err == nil && parent != n.parent.id { // there are two of this path, now and then
-		err = errMoved
-	}
-	if err != nil {
-		_ = sys.Close(num)
-	}
-	return num, err
-}
-
-// reached is the end of a look. While a root is added, a directory stays open for those in it.
-func (t *Tree) reached(n *node, num int, kids bool) {
-	if kids && t.adding && len(t.above) < maxAbove {
-		t.above = append(t.above, above{n, num})
-		return
-	}
-	_ = sys.Close(num)
-}
-
-// letGo closes what is above, from an entry on.
-func (t *Tree) letGo(from int) {
-	for _, a := range t.above[from:] {
-		_ = sys.Close(a.open)
-	}
-	t.above = t.above[:from]
-}
-
-// above is a directory that is open while those in it are looked into.
-type above struct {
-	node *node
-	open int
-}
-
-const maxAbove = 32
-
-// manyBytes of events may be waiting, of what is usually 512 KiB.
-const manyBytes = 64 << 10
-
-// find deals with an entry of n, which is open as num, that was found.
-func (t *Tree) find(n *node, num int, name []byte, typ byte) {
-	dir, link := typ == unix.DT_DIR, false
-	if typ == unix.DT_UNKNOWN || typ == unix.DT_LNK && t.opts.FollowLinks {
-		dir, link = t.isDir(num, string(name))
-	}
-	if n.kids[string(name)] != nil { // a directory that is renamed meanwhile may be there twice
-		return
-	}
-	t.found = append(append(append(t.found, byte(entryOf(dir && !link))), name...), 0)
-	if !dir && t.quiet {
-		return
-	}
-	entry := string(name)
-	if t.skips(n, entry, dir && !link) {
-		return
-	}
-	if !t.quiet {
-		t.report(TreeEvent{Path: n.entry(entry, false), Mask: created(dir && !link), Found: true})
-	}
-	if dir {
-		t.push(n, entry, link)
-	}
-}
-
-// direntType is a directory entry's type for a file's.
-func direntType(typ uint32) byte { return byte(typ >> 12) }
-
 func created(dir bool) Mask {
 	if dir {
 		return Create | IsDir
 	}
 	return Create
-}
-
-// isDir says whether an entry is a directory, perhaps behind a link that is to be followed.
-func (t *Tree) isDir(num int, name string) (dir, link bool) {
-	typ, err := sys.Lookup(num, name, false)
-	if err == nil && typ == unix.S_IFLNK && t.opts.FollowLinks {
-		link = true
-		typ, err = sys.Lookup(num, name, true)
-	}
-	dir = err == nil && typ == unix.S_IFDIR
-	return dir, link && dir
 }
 
 func (t *Tree) skips(n *node, name string, dir bool) bool {
@@ -428,6 +232,7 @@ func (t *Tree) push(parent *node, name string, link bool) {
 	n := &node{parent: parent, name: name, link: link}
 	parent.adopt(n)
 	t.todo = append(t.todo, n)
+	t.crew.expect(parent)
 }
 
 // open begins a window, or makes it longer, up to what waits in the queue.
@@ -494,6 +299,7 @@ func (t *Tree) end(n *node) {
 
 // unwatch ends a watch that may be gone already.
 func (t *Tree) unwatch(wd Watch) {
+	t.ended++
 	_ = t.w.fd.Control(func(num int) error { return sys.NotifyForget(num, int(wd)) })
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/fildes/fildes/internal/fd"
@@ -88,9 +87,9 @@ type Tree struct {
 	missed  []*node           // weren't where they were thought to be
 	doubts  map[doubt]struct{}
 	moved   bool            // there was an event since they were looked for
-	quiet   bool            // what is found isn't reported
-	adding  bool            // all is looked into at once
-	above   []above         // while that is so
+	quiet   *node           // what is found below it isn't reported, if it isn't nil
+	ended   uint64          // how many watches we have ended
+	crew    *crew           // while a root is added
 	windows []opened        // in the order of their ends
 	out     []TreeEvent     // to be handed out
 	stale   map[Watch]*node // from before an Overflow, until all has been looked into
@@ -101,8 +100,8 @@ type Tree struct {
 	half  half
 	batch Batch
 
-	entries [32 << 10]byte // a part of a directory
-	found   []byte         // the names in a directory, each with a NUL
+	buffer buffer
+	look   look
 }
 
 // NewTree makes an empty Tree, and a Watcher for it: see [New].
@@ -136,6 +135,9 @@ func NewTree(opts *TreeOptions) (*Tree, error) {
 //
 // It fails with ENOTDIR for what isn't a directory, with ENOSPC at the limit fs.inotify.max_user_watches, which the error names, and with [os.ErrInvalid] for what is watched already; then nothing of it
 // is watched. Directories below that can't be read are reported, and don't make it fail. ctx ends it between two directories.
+//
+// Up to four threads look into directories at once, one with [TreeOptions.FollowLinks]: credentials and namespaces that only the caller's thread has (runtime.LockOSThread) hold
+// for the root alone, as they do for what appears later. [TreeOptions.Skip] is called on the caller's goroutine.
 func (t *Tree) Add(ctx context.Context, path string) error {
 	return fail("add", path, t.add(ctx, path))
 }
@@ -168,31 +170,6 @@ func (t *Tree) add(ctx context.Context, path string) error {
 	}()
 	err = t.plant(ctx, n)
 	return err
-}
-
-// plant looks into a root and all below it.
-func (t *Tree) plant(ctx context.Context, root *node) error {
-	t.quiet, t.adding = !t.opts.Existing, true
-	defer t.planted()
-	for t.todo = append(t.todo, root); len(t.todo) > 0; {
-		if ctx.Err() != nil {
-			return fd.ContextError(ctx)
-		}
-		n := t.next()
-		err := t.look(n)
-		if err != nil && (n == root || errors.Is(err, syscall.ENOSPC) || errors.Is(err, os.ErrClosed)) {
-			return err
-		}
-		if err != nil {
-			t.unwatched(n, err)
-		}
-	}
-	return nil
-}
-
-func (t *Tree) planted() {
-	t.letGo(0)
-	t.adding, t.quiet = false, false
 }
 
 // absolute is a path that doesn't depend on the working directory. It isn't made shorter, because of links.

@@ -17,16 +17,17 @@ import (
 	"github.com/fildes/fildes/cmd/fildes/internal/report"
 )
 
-// policyVariable makes the test program answer timerfd_create in some way and execute its arguments.
+// policyVariable makes the test program answer a system call in some way and execute its arguments.
 const policyVariable = "FILDES_TEST_SECCOMP"
 
 // policies are the ways.
-var policies = map[string]uint32{
-	"kill": unix.SECCOMP_RET_KILL_PROCESS,
-	"trap": unix.SECCOMP_RET_TRAP,
-	"lack": unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS),
-	"deny": unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM),
-	"fail": unix.SECCOMP_RET_ERRNO | uint32(unix.EIO),
+var policies = map[string]struct{ call, answer uint32 }{
+	"kill": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_KILL_PROCESS},
+	"trap": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_TRAP},
+	"lack": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
+	"deny": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+	"fail": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_ERRNO | uint32(unix.EIO)},
+	"full": {unix.SYS_INOTIFY_ADD_WATCH, unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSPC)},
 }
 
 // execUnder returns only if it fails.
@@ -37,8 +38,8 @@ func execUnder(policy string, args []string) error {
 	}
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_TIMERFD_CREATE, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: policies[policy]},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: policies[policy].call, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: policies[policy].answer},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}

@@ -41,7 +41,8 @@ follows, as Create. "Unwatched" says which directory can't be watched, and why.
 
 Files are watched by inotify, which anybody may use. Where it has not enough
 watches for --recursive, and as CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH are held,
-fanotify goes on: a line says so. --fanotify has it from the start: one mark
+fanotify goes on: a line says so, and "Overflow" if that is in the middle; what
+happens just then may be told twice. --fanotify has it from the start: one mark
 for a whole file system, however many directories it has, and the process
 that did it in JSON; equal events are joined; what this program does isn't
 told. --filesystem reports all that happens on the file systems of the PATHs,

@@ -32,7 +32,16 @@ type watching struct {
 // watch starts the program and returns when it watches.
 func watch(t *testing.T, args ...string) *watching {
 	t.Helper()
-	w := &watching{cmd: exec.Command(program, append([]string{"watch"}, args...)...), t: t}
+	how := "inotify"
+	if slices.Contains(args, "--fanotify") || slices.Contains(args, "--filesystem") {
+		how = "fanotify"
+	}
+	return watchBy(t, exec.Command(program, append([]string{"watch"}, args...)...), how)
+}
+
+func watchBy(t *testing.T, cmd *exec.Cmd, how string) *watching {
+	t.Helper()
+	w := &watching{cmd: cmd, t: t}
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -51,10 +60,6 @@ func watch(t *testing.T, args ...string) *watching {
 		}
 	})
 	w.out, w.notes = bufio.NewReader(out), bufio.NewReader(notes)
-	how := "inotify"
-	if slices.Contains(args, "--fanotify") || slices.Contains(args, "--filesystem") {
-		how = "fanotify"
-	}
 	if line := w.note(); !strings.HasPrefix(line, "fildes: watching ") || !strings.HasSuffix(line, "by "+how+"; Ctrl-C ends it") {
 		t.Fatalf("it begins with %q", line)
 	}
@@ -252,4 +257,23 @@ func TestWatchUsage(t *testing.T) {
 		}
 	}
 	narrow(t, fildes(t, "watch", "--help").want(t, 0).stdout, 80)
+}
+
+// Where there are no watches, fanotify watches.
+func TestWatchWithoutWatches(t *testing.T) {
+	needFanotify(t, fanotify.Filesystem)
+	self, err := os.Executable()
+	try(t, err)
+	dir := t.TempDir()
+	cmd := exec.Command(self, program, "watch", "--recursive", "--events", "Create", dir)
+	cmd.Env = append(os.Environ(), policyVariable+"=full")
+	w := watchBy(t, cmd, "fanotify, because fs.inotify.max_user_watches is reached")
+	try(t, os.WriteFile(filepath.Join(dir, "a"), nil, 0o600))
+	if line := w.line('\n'); strings.Join(strings.Fields(line), " ") != "Create "+dir+"/a" {
+		t.Errorf("%q", line)
+	}
+	try(t, w.cmd.Process.Signal(syscall.SIGINT))
+	if rest, status := w.end(); status != 0 || !strings.Contains(rest, "1 events") {
+		t.Errorf("%q, %d", rest, status)
+	}
 }

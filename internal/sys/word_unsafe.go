@@ -29,6 +29,16 @@ func RawWriteWord(fd int, p *uint64) Errno {
 	return e
 }
 
+// RawWrite is write(2) to what never makes its writer wait, as a fanotify group.
+func RawWrite(fd int, p []byte) Errno {
+	if raceEnabled {
+		raceReadRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
+		raceRelease()
+	}
+	_, _, e := syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	return e
+}
+
 // ReadWord is RawReadWord for a description that somebody else may have made blocking.
 func ReadWord(fd int, p *uint64) Errno {
 	for {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -147,9 +148,29 @@ func listenerInC(path string) *exec.Cmd { return exec.Command(compiled("listen",
 // dirfd is AT_FDCWD.
 const dirfd = ^uintptr(99)
 
+// A placement says on which cores a thread and a process that it waits for run: -1 is wherever the kernel likes.
+type placement func() (thread, process int)
+
+func anywhere() (thread, process int) { return -1, -1 }
+
+func oneCore() (thread, process int) {
+	a, _ := twoCores()
+	return a, a
+}
+
+// placeProcess has a process on a core, with all threads that it has and will have. Go's runtime counts the cores when a program starts, so this one goes on as a program does that may use all.
+func placeProcess(pid, core int) {
+	var only unix.CPUSet
+	only.Set(core)
+	for _, task := range must(os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))) {
+		check(unix.SchedSetaffinity(must(strconv.Atoi(task.Name())), &only))
+	}
+}
+
 // asking opens a file about which another process is asked.
-func asking(listener func(path string) *exec.Cmd) Setup {
+func asking(listener func(path string) *exec.Cmd, where placement) Setup {
 	return func() (Run, func()) {
+		thread, process := where()
 		dir := must(os.MkdirTemp("", "fildes-bench-"))
 		path := filepath.Join(dir, "file")
 		check(os.WriteFile(path, nil, 0o600))
@@ -158,8 +179,15 @@ func asking(listener func(path string) *exec.Cmd) Setup {
 		out := must(cmd.StdoutPipe())
 		check(cmd.Start())
 		must(bufio.NewReader(out).ReadString('\n'))
+		if process >= 0 {
+			placeProcess(cmd.Process.Pid, process)
+		}
+		name := must(unix.BytePtrFromString(path))
 		run := func(n int, clock Clock) {
-			name := must(unix.BytePtrFromString(path))
+			if thread >= 0 {
+				undo := pin(thread)
+				defer undo()
+			}
 			clock.StartTimer()
 			for range n { // raw, so that Go's scheduler doesn't look for other work for the processor that waits
 				num, _, e := unix.RawSyscall6(unix.SYS_OPENAT, dirfd, uintptr(unsafe.Pointer(name)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)

@@ -74,7 +74,9 @@ var Table = []Op{
 
 	{ID: "Names16", Name: "Group, 16 names queued", Against: "raw", Ours: groupQueued(16), Base: rawGroupQueued(16), Bound: 1.2, Slices: 4, Root: true},
 	{ID: "Names512", Name: "Group, 512 names queued", Against: "raw", Ours: groupQueued(512), Base: rawGroupQueued(512), Bound: 1.2, Slices: 4, Root: true},
-	{ID: "Permission", Name: "open, answered at once", Against: "C", Ours: asking(ourListener), Base: asking(listenerInC), Bound: 1.15, Slice: 4 * time.Millisecond, Slices: 5, Root: true},
+	{ID: "Permission", Name: "open, answered at once", Against: "C", Ours: asking(ourListener, anywhere), Base: asking(listenerInC, anywhere), Bound: 1.15, Slice: stream, Slices: 5, Root: true},
+	{ID: "Permission2", Name: "the same, on 2 cores", Against: "C", Ours: asking(ourListener, twoCores), Base: asking(listenerInC, twoCores), Bound: 1.15, Slice: stream, Slices: 5, Root: true},
+	{ID: "Permission1", Name: "the same, on one core", Against: "C", Ours: asking(ourListener, oneCore), Base: asking(listenerInC, oneCore), Slice: stream, Slices: 5, Root: true},
 
 	{ID: "CopyPipePipe", Name: "Copy pipe to pipe", Against: "io.Copy", Ours: between(pipeLine, pipeLine, ourCopy), Base: between(pipeLine, pipeLine, ioCopy), Bound: 0.77, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "io.Copy", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
@@ -88,5 +90,5 @@ var Table = []Op{
 	{ID: "Relay", Name: "Relay, 1,000 idle", Against: "io.Copy", Ours: busyAmongIdle(ourRelay, idleOurs), Base: busyAmongIdle(ioRelay, idleIO), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 }
 
-// stream is long enough for a move to get into its stride.
+// stream is long enough for a move, or two processes, to get into their stride.
 const stream = 50 * time.Millisecond

@@ -88,7 +88,14 @@ func recursive(ctx context.Context, o Options, begun func(string) error, emit fu
 	}
 	defer func() { _ = t.Close() }()
 	for _, path := range o.Paths {
-		if err := t.Add(ctx, path); err != nil {
+		err := t.Add(ctx, path)
+		if full(err) {
+			if m, err := mark(o); err == nil {
+				_ = t.Close()
+				return instead(ctx, m, begun, emit)
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -101,19 +108,17 @@ func recursive(ctx context.Context, o Options, begun func(string) error, emit fu
 		if err != nil {
 			return err
 		}
-		now := time.Now()
-		for _, ev := range events[:n] {
-			if full(ev.Err) {
-				if m, err := mark(o); err == nil {
-					_ = t.Close()
-					if err := begun(m.how + ", because fs.inotify.max_user_watches is reached"); err != nil {
-						_ = m.group.Close()
-						return err
-					}
-					return m.run(ctx, emit)
-				}
+		unwatched, err := tell(events[:n], emit)
+		if err != nil {
+			return err
+		}
+		if len(unwatched) > 0 {
+			if m, err := mark(o); err == nil {
+				return goOver(ctx, t, m, begun, emit)
 			}
-			if err := emit(Event{Time: now, Mask: ev.Mask, Path: ev.Path, From: ev.From, Found: ev.Found, Err: ev.Err}); err != nil {
+		}
+		for _, ev := range unwatched {
+			if err := emit(ev); err != nil {
 				return err
 			}
 		}
@@ -121,6 +126,62 @@ func recursive(ctx context.Context, o Options, begun func(string) error, emit fu
 			return ErrNothingLeft
 		}
 	}
+}
+
+// tell hands events on, but those of directories that there are no watches for.
+func tell(events []inotify.TreeEvent, emit func(Event) error) (unwatched []Event, err error) {
+	now := time.Now()
+	for _, ev := range events {
+		told := Event{Time: now, Mask: ev.Mask, Path: ev.Path, From: ev.From, Found: ev.Found, Err: ev.Err}
+		if full(ev.Err) {
+			unwatched = append(unwatched, told)
+		} else if err := emit(told); err != nil {
+			return nil, err
+		}
+	}
+	return unwatched, nil
+}
+
+// goOver goes on with m, which is there already, where t has no more watches. What t has seen is told before. What nobody has seen is an overflow.
+func goOver(ctx context.Context, t *inotify.Tree, m *marked, begun func(string) error, emit func(Event) error) error {
+	if err := drain(ctx, t, emit); err != nil {
+		_ = m.group.Close()
+		return err
+	}
+	_ = t.Close()
+	return instead(ctx, m, begun, emit, Event{Time: time.Now(), Mask: inotify.Overflow})
+}
+
+// drain tells what t has seen.
+func drain(ctx context.Context, t *inotify.Tree, emit func(Event) error) error {
+	seen, cancel := context.WithTimeout(ctx, 10*renameTime)
+	defer cancel()
+	events := make([]inotify.TreeEvent, 256)
+	for {
+		n, err := t.ReadBatch(seen, events)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tell(events[:n], emit); err != nil {
+			return err
+		}
+	}
+}
+
+// instead runs m where there aren't enough watches, and tells something before.
+func instead(ctx context.Context, m *marked, begun func(string) error, emit func(Event) error, first ...Event) error {
+	err := begun(m.how + ", because fs.inotify.max_user_watches is reached")
+	for _, ev := range first {
+		err = errors.Join(err, emit(ev))
+	}
+	if err != nil {
+		_ = m.group.Close()
+		return err
+	}
+	return m.run(ctx, emit)
 }
 
 // renameTime is how long a rename's second half is waited for.
