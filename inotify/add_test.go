@@ -109,12 +109,20 @@ func TestTreeAddWithFewDescriptors(t *testing.T) {
 // wide makes a tree that is worth several threads, and returns how many directories it has.
 func wide(t testing.TB, root string) int {
 	t.Helper()
-	for i := range 20 {
-		for j := range 20 {
+	n := width()
+	for i := range n {
+		for j := range n {
 			check(t, os.MkdirAll(filepath.Join(root, fmt.Sprint(i), fmt.Sprint(j), "deep"), 0o700))
 		}
 	}
-	return 1 + 20 + 2*20*20
+	return 1 + n + 2*n*n
+}
+
+func width() int {
+	if testing.Short() { // on a machine that is emulated
+		return 6
+	}
+	return 20
 }
 
 // Several goroutines look, and one asks Skip and reports.
@@ -140,7 +148,7 @@ func TestTreeAddWhileItGrows(t *testing.T) {
 		made := 0
 		tree := newTree(t, &inotify.TreeOptions{Mask: structure.Mask, Existing: true, Skip: func(_ string, isDir bool) bool {
 			if isDir {
-				touch(t, filepath.Join(dir, fmt.Sprint(rand.IntN(20)), fmt.Sprint(rand.IntN(20)), fmt.Sprint("new", made)))
+				touch(t, filepath.Join(dir, fmt.Sprint(rand.IntN(width())), fmt.Sprint(rand.IntN(width())), fmt.Sprint("new", made)))
 				made++
 			}
 			return false
