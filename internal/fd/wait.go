@@ -159,9 +159,12 @@ func (w *waits) waitApart(num int, m Mode, op func(fd int) error, result *error)
 	if w.silent {
 		return c.Read(func(set uintptr) bool {
 			var ev sys.EpollEvent
-			_, _ = sys.EpollPoll(int(set), &ev, 1) // what it has told of is tried now
+			n, _ := sys.EpollPoll(int(set), &ev, 1) // what it has told of is tried now
 			if *result = op(num); *result != Again {
 				return true
+			}
+			if n > 0 { // it is ready for poll and not for op, and would be at once when it's armed
+				time.Sleep(time.Millisecond)
 			}
 			if err := w.arm(int(set), num, m); err != nil {
 				*result = err

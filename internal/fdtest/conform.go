@@ -34,6 +34,8 @@ type Wait struct {
 	Call func(ctx context.Context, h Handle) error
 	// Wake makes one waiting or later Call succeed.
 	Wake func(h Handle) error
+	// Once says that after a Wake no Call of the handle waits any more.
+	Once bool
 	// SetDeadline is the deadline that Call obeys, if there is one.
 	SetDeadline func(h Handle, t time.Time) error
 }
@@ -159,7 +161,11 @@ next:
 		for j := range mt.NumIn() {
 			args = append(args, s.argument(t, m.Name, mt.In(j)))
 		}
-		out := v.Method(i).Call(args)
+		call := v.Method(i).Call
+		if mt.IsVariadic() {
+			call = v.Method(i).CallSlice
+		}
+		out := call(args)
 		err, _ := out[len(out)-1].Interface().(error)
 		if !errors.Is(err, want) {
 			t.Errorf("%s: got error %v, want one that matches %v", m.Name, err, want)
@@ -413,6 +419,9 @@ func (s Subject) contextBefore(t *testing.T, w Wait) {
 func (s Subject) contextDuring(t *testing.T, w Wait) {
 	h := s.open(t)
 	for range 3 {
+		if w.Once {
+			h = s.open(t)
+		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cs := callers(t, ctx, w, h, 2)
 		cancel(errCause)
@@ -429,6 +438,9 @@ func (s Subject) contextDuring(t *testing.T, w Wait) {
 func (s Subject) contextOfAnother(t *testing.T, w Wait) {
 	h := s.open(t)
 	for first := range 2 {
+		if w.Once {
+			h = s.open(t)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		other, cancelOther := context.WithCancel(t.Context())
 		ctxs := []context.Context{other, other, other}
@@ -464,6 +476,10 @@ func (s Subject) contextDeadline(t *testing.T, w Wait) {
 
 // contextsInTurn cancels contexts of earlier calls: they must not poke a later one.
 func (s Subject) contextsInTurn(t *testing.T, w Wait) {
+	if w.Once {
+		s.contextsInTurnOnce(t, w)
+		return
+	}
 	h := s.open(t)
 	first, cancelFirst := context.WithCancel(t.Context())
 	c := Go(t, func() error { return w.Call(first, h) }).Parked()
@@ -484,6 +500,25 @@ func (s Subject) contextsInTurn(t *testing.T, w Wait) {
 		must(t, w.Name, c.Err())
 	}
 	cancelFirst()
+}
+
+func (s Subject) contextsInTurnOnce(t *testing.T, w Wait) {
+	h := s.open(t)
+	var cancels []context.CancelFunc
+	for range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := Go(t, func() error { return w.Call(ctx, h) }).Parked()
+		for _, earlier := range cancels {
+			earlier()
+		}
+		c.Parked()
+		cancel()
+		mustBe(t, w.Name, c.Err(), context.Canceled)
+		cancels = append(cancels, cancel)
+	}
+	c := Go(t, func() error { return w.Call(t.Context(), h) }).Parked()
+	must(t, "Wake", w.Wake(h))
+	must(t, w.Name+" after others' contexts have ended", c.Err())
 }
 
 // waitersInTurn wakes several that wait, one after another.
@@ -586,11 +621,12 @@ func hammer(t *testing.T, w Wait, h Handle, wg *sync.WaitGroup, n int) {
 	for i := range n {
 		wg.Go(func() {
 			for j := 0; ; j++ {
-				if (i+j)%2 == 0 {
+				wakes := !w.Once || j > 20+i // so that there are some calls that wait
+				if wakes && (i+j)%2 == 0 {
 					_ = w.Wake(h)
 				}
 				ctx, cancel := t.Context(), context.CancelFunc(func() {})
-				if j%3 != 0 {
+				if !wakes || j%3 != 0 {
 					ctx, cancel = context.WithTimeout(ctx, time.Duration(j%5)*20*time.Microsecond)
 				} else if err := w.Wake(h); err != nil {
 					return

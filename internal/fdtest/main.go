@@ -26,8 +26,9 @@ const (
 // leaked is the exit status that says so, whether a test has failed as well or not.
 const leaked = 3
 
-// Main is TestMain: it runs the tests and fails the package when they leave a descriptor or a goroutine behind.
-func Main(m *testing.M) {
+// Main is TestMain: it is what [Program] starts, or runs the tests and fails the package when they leave a descriptor or a goroutine behind, but for descriptors that are kept for ever, on purpose.
+func Main(m *testing.M, kept ...func() []int) {
+	beProgram()
 	if os.Getenv(listEnv) != "" {
 		for n, link := range Descriptors() {
 			fmt.Println(n, link)
@@ -42,7 +43,7 @@ func Main(m *testing.M) {
 	if os.Getenv(coldEnv) != "" {
 		os.Exit(code)
 	}
-	if err := leaks(before); err != nil {
+	if err := leaks(before, kept); err != nil {
 		fmt.Fprintln(os.Stderr, "fdtest:", err)
 		code = leaked
 	}
@@ -88,13 +89,13 @@ func Descriptors() map[int]string {
 }
 
 // leaks waits for what is on its way out, and then says what is left.
-func leaks(before map[int]string) error {
+func leaks(before map[int]string, kept []func() []int) error {
 	var msg string
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		msg = ""
 		after := Descriptors()
 		for _, n := range slices.Sorted(maps.Keys(after)) {
-			if link := after[n]; before[n] != link {
+			if link := after[n]; before[n] != link && !slices.ContainsFunc(kept, func(f func() []int) bool { return slices.Contains(f(), n) }) {
 				msg += fmt.Sprintf("descriptor %d (%s) was left behind\n", n, link)
 			}
 		}

@@ -5,6 +5,7 @@ package fdtest
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -65,4 +66,22 @@ func HasCap(capability int) bool {
 		return false
 	}
 	return data[capability/32].Effective&(1<<(capability%32)) != 0
+}
+
+// NeedPidfd skips the test where this binary is emulated.
+func NeedPidfd(t testing.TB) {
+	t.Helper()
+	if os.Getenv(execEnv) != "" {
+		Need(t, "pidfd", "pidfds as the kernel has them: an emulator doesn't know their ioctls, nor how to clone with one, and hands their flags on as they are")
+	}
+}
+
+// NeedProgram is Need for a program of the machine, whose path it returns.
+func NeedProgram(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		Need(t, "programs", err.Error())
+	}
+	return path
 }

@@ -36,6 +36,12 @@ func Limit(err error) string {
 		return userLimit("inotify", "watches")
 	case errors.Is(err, unix.ENOSPC) && call == "fanotify_mark":
 		return userLimit("fanotify", "marks")
+	case errors.Is(err, unix.EAGAIN) && (strings.HasSuffix(call, "sigqueueinfo") || call == "pidfd_send_signal"):
+		var l unix.Rlimit
+		if unix.Getrlimit(unix.RLIMIT_SIGPENDING, &l) != nil {
+			return "RLIMIT_SIGPENDING of the receiver is reached"
+		}
+		return fmt.Sprintf("the receiver's RLIMIT_SIGPENDING is reached, which is %d here: receive what waits, or raise it with ulimit -i", l.Cur)
 	case errors.Is(err, unix.ENOMEM):
 		return "the kernel is out of memory, or the memory cgroup is at its limit"
 	}

@@ -98,7 +98,9 @@ func load(t *testing.T, arch string) *loaded {
 				l.used[c.Name()] = constant.ToInt(c.Val())
 			}
 		}
-		l.collectNamed(files, &info)
+		if p.ImportPath != module+"/signalfd" { // it compares its numbers itself: mips has others, that are translated
+			l.collectNamed(files, &info)
+		}
 	}
 	if l.sys == nil || len(l.used) == 0 || len(l.named) == 0 {
 		t.Fatal("nothing was found to check")

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && (386 || amd64 || arm || arm64)
 
 package sys
 
@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,9 +17,9 @@ import (
 var guard sync.Mutex
 
 // Guarded makes a system call that a seccomp filter may answer with SIGSYS; the answer is then ENOSYS. It is for probing: the guard costs
-// two more calls, and none where no filter is installed. On architectures without a guard of their own the call is made as it is.
+// two more calls, and none where no filter is installed.
 func Guarded(call, a1, a2, a3, a4 uintptr) (uintptr, Errno) {
-	if !Guards || !filtered() {
+	if !filtered() {
 		r, _, e := syscall.RawSyscall6(call, a1, a2, a3, a4, 0, 0)
 		return r, e
 	}
@@ -30,11 +29,11 @@ func Guarded(call, a1, a2, a3, a4 uintptr) (uintptr, Errno) {
 	defer runtime.UnlockOSThread()
 	act := newSigaction(guardPC())
 	var old sigaction
-	if e := setSigaction(&act, &old); e != 0 {
+	if e := setSigaction(int(unix.SIGSYS), &act, &old); e != 0 {
 		return 0, e
 	}
 	r, _, e := syscall.RawSyscall6(call, a1, a2, a3, a4, 0, 0)
-	setSigaction(&old, nil)
+	setSigaction(int(unix.SIGSYS), &old, nil)
 	return r, e
 }
 
@@ -42,10 +41,4 @@ func Guarded(call, a1, a2, a3, a4 uintptr) (uintptr, Errno) {
 func filtered() bool {
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	return mode != 0 || err != nil && err != unix.EINVAL
-}
-
-func setSigaction(act, old *sigaction) Errno {
-	_, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGSYS), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)),
-		unsafe.Sizeof(act.mask), 0, 0)
-	return e
 }
