@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, execUnder(policy, os.Args[1:]))
 		os.Exit(125)
 	}
+	if os.Getenv(receiveVariable) != "" {
+		os.Exit(receive())
+	}
 	os.Exit(buildAndRun(m))
 }
 
@@ -208,7 +211,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"", "--help", "help doctor", "doctor --help", "version --help"} {
+	for _, args := range []string{"", "--help", "help doctor", "doctor --help", "signals --help", "version --help"} {
 		o := fildes(t, strings.Fields(args)...).want(t, 0)
 		narrow(t, o.stdout, 80)
 		if !strings.Contains(o.stdout, "Usage:") || !strings.Contains(o.stdout, "Examples:") || strings.Contains(o.stdout, "__") {
@@ -234,6 +237,9 @@ func TestCompletion(t *testing.T) {
 	}
 	if o := fildes(t, "__complete", "doctor", "--color", "").want(t, 0); !strings.Contains(o.stdout, "never\n") {
 		t.Errorf("colours:\n%s", o.stdout)
+	}
+	if o := fildes(t, "__complete", "signals", "--").want(t, 0); !strings.Contains(o.stdout, "--pid-only\t") {
+		t.Errorf("flags:\n%s", o.stdout)
 	}
 }
 

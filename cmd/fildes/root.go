@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/fildes/fildes/signalfd"
 )
 
 // Exit statuses.
@@ -29,7 +31,17 @@ type runError struct{ err error }
 func (e *runError) Error() string { return e.err.Error() }
 func (e *runError) Unwrap() error { return e.err }
 
-// run is the program without its process.
+// An endError is a command that ends with another's status.
+type endError struct {
+	status int
+	signal signalfd.Signal // that has ended the other, if one did
+	err    error           // what is to be said of it, if there is anything
+}
+
+func (e *endError) Error() string { return fmt.Sprint(e.err) }
+func (e *endError) Unwrap() error { return e.err }
+
+// run is the program without its process, unless that ends by a signal.
 func run(args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -38,6 +50,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	called, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return exitOK
+	}
+	if end, ok := errors.AsType[*endError](err); ok {
+		if end.err != nil {
+			_, _ = fmt.Fprintf(stderr, "fildes: %v\n", end.err)
+		}
+		if end.signal != 0 {
+			dieBy(end.signal)
+		}
+		return end.status
 	}
 	if _, ok := errors.AsType[*runError](err); ok {
 		// Nobody reads on: "fildes doctor | head" isn't an error.
@@ -58,8 +79,9 @@ func newRoot() *cobra.Command {
 of Linux file descriptor a safe, typed API that waits in goroutines.
 
 "fildes doctor" tries every kind on the running kernel and says what works,
-what doesn't, and why. "fildes watch" prints what happens to files.`,
-		Example:       "  fildes doctor\n  fildes doctor timerfd epoll --json\n  fildes watch --recursive .",
+what doesn't, and why. "fildes watch" prints what happens to files, and "fildes
+signals" who sends signals to a command.`,
+		Example:       "  fildes doctor\n  fildes doctor timerfd epoll --json\n  fildes watch --recursive .\n  fildes signals -- make test",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -67,7 +89,7 @@ what doesn't, and why. "fildes watch" prints what happens to files.`,
 		".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80",
 		".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80",
 	).Replace(root.UsageTemplate()))
-	root.AddCommand(newDoctor(), newWatch(), newVersion(), newCheck(), newCopy())
+	root.AddCommand(newDoctor(), newWatch(), newSignals(), newVersion(), newCheck(), newCopy(), newExit())
 	return root
 }
 

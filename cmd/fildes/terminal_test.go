@@ -18,24 +18,8 @@ import (
 // onTerminal runs the program on a pseudo-terminal and returns what it shows.
 func onTerminal(t *testing.T, columns uint16, env []string, args ...string) string {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("needs pseudo-terminals:", err)
-	}
+	master, terminal := openTerminal(t)
 	defer func() { _ = master.Close() }()
-	var name string
-	control(t, master, func(fd int) error {
-		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-			return err
-		}
-		n, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
-		name = fmt.Sprintf("/dev/pts/%d", n)
-		return err
-	})
-	terminal, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("needs /dev/pts:", err)
-	}
 	control(t, terminal, func(fd int) error {
 		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: columns, Row: 50})
 	})
@@ -51,6 +35,29 @@ func onTerminal(t *testing.T, columns uint16, env []string, args ...string) stri
 	finish(t, cmd).want(t, 0)
 	_ = terminal.Close()
 	return string(bytes.ReplaceAll(<-shown, []byte("\r\n"), []byte("\n")))
+}
+
+// openTerminal makes a pseudo-terminal.
+func openTerminal(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("needs pseudo-terminals:", err)
+	}
+	var name string
+	control(t, master, func(fd int) error {
+		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+			return err
+		}
+		n, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
+		name = fmt.Sprintf("/dev/pts/%d", n)
+		return err
+	})
+	terminal, err = os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("needs /dev/pts:", err)
+	}
+	return master, terminal
 }
 
 func control(t *testing.T, f *os.File, op func(fd int) error) {

@@ -13,10 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fildes/fildes/cmd/fildes/internal/host"
+	"github.com/fildes/fildes/signalfd"
 )
 
 // Kinds is every kind that the doctor knows, in the order of its report.
-var Kinds = []*Kind{&fdKind, &eventfdKind, &timerfdKind, &epollKind, &pipeKind, &spliceKind, &inotifyKind, &fanotifyKind}
+var Kinds = []*Kind{&fdKind, &eventfdKind, &timerfdKind, &epollKind, &pipeKind, &spliceKind, &inotifyKind, &fanotifyKind, &signalfdKind, &pidfdKind}
 
 // A Kind is one kind of descriptor, and a package of the library.
 type Kind struct {
@@ -25,7 +26,9 @@ type Kind struct {
 	// Capabilities and Sysctls are those that decide what the kind can do; the report's header shows them.
 	Capabilities []host.Capability
 	Sysctls      []string
-	Checks       []Check
+	// Block are the signals that the kind's checks need blocked.
+	Block  signalfd.Set
+	Checks []Check
 }
 
 // A Check is one row of the report.

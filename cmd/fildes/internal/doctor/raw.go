@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fildes/fildes/signalfd"
 )
 
 // What follows makes the descriptors that the library is compared with.
@@ -18,6 +20,18 @@ import (
 func (t *Trial) rawEventFD(initial uint, flags int) (int, error) {
 	n, err := unix.Eventfd(initial, flags|unix.EFD_CLOEXEC)
 	return n, t.own(os.NewSyscallError("eventfd2", err), n)
+}
+
+// rawSignalSize is that of a signalfd_siginfo.
+const rawSignalSize = 128
+
+// rawSignalFD makes a signalfd of one signal.
+func (t *Trial) rawSignalFD(sig signalfd.Signal) (int, error) {
+	var set unix.Sigset_t
+	bits := 1024 / len(set.Val) // of a word
+	set.Val[(int(sig)-1)/bits] |= 1 << ((int(sig) - 1) % bits)
+	n, err := unix.Signalfd(-1, &set, unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)
+	return n, t.own(os.NewSyscallError("signalfd4", err), n)
 }
 
 // rawPipe makes a pipe.
