@@ -78,6 +78,14 @@ var Table = []Op{
 	{ID: "Permission2", Name: "the same, on 2 cores", Against: "C", Ours: asking(ourListener, twoCores), Base: asking(listenerInC, twoCores), Bound: 1.15, Slice: stream, Slices: 5, Root: true},
 	{ID: "Permission1", Name: "the same, on one core", Against: "C", Ours: asking(ourListener, oneCore), Base: asking(listenerInC, oneCore), Slice: stream, Slices: 5, Root: true},
 
+	{ID: "Signals64", Name: "Receiver, 64 queued", Against: "raw", Ours: signalsQueued, Base: rawSignalsQueued, Bound: 1.15, Slices: 4},
+	{ID: "Kill", Name: "kill, then ReadBatch", Against: "signal", Ours: killed(ourInbox), Base: killed(channelInbox), Bound: 0.8, Slice: time.Millisecond},
+	{ID: "KillThread", Name: "tgkill, TryReadBatch", Against: "signal", Ours: threadKilled(true), Base: threadKilled(false), Bound: 0.8, Slice: time.Millisecond},
+	{ID: "KillAsleep", Name: "kill, reader asleep", Against: "signal", Ours: killedAsleep(ourInbox, 0), Base: killedAsleep(channelInbox, 0), Bound: 0.8, Slice: time.Millisecond},
+	{ID: "KillProcess", Name: "kill by a process", Against: "signal", Ours: killedByProcess(ourInbox), Base: killedByProcess(channelInbox), Bound: 0.8, Slice: stream, Slices: 5},
+	{ID: "KillIdle", Name: "kill after 1 ms idle", Against: "signal", Ours: killedAsleep(ourInbox, time.Millisecond), Base: killedAsleep(channelInbox, time.Millisecond), Slice: time.Millisecond, Slices: 3},
+	{ID: "ProcessWait", Name: "1,000 children end", Against: "os.Process", Ours: waitedFor(ourWait), Base: waitedFor(osWait), Bound: 1, Long: true, Slices: 1, Allocs: 10 * family},
+
 	{ID: "CopyPipePipe", Name: "Copy pipe to pipe", Against: "io.Copy", Ours: between(pipeLine, pipeLine, ourCopy), Base: between(pipeLine, pipeLine, ioCopy), Bound: 0.77, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "io.Copy", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "C", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, inC("splice")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},

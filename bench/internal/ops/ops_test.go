@@ -9,6 +9,7 @@ import (
 
 func TestMain(m *testing.M) {
 	Listen()
+	Block()
 	m.Run()
 }
 

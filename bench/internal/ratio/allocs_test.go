@@ -12,6 +12,7 @@ import (
 // Unlike times, allocations can be checked on a busy machine. (Under the race detector sync.Pool forgets on purpose.)
 func TestMain(m *testing.M) {
 	ops.Listen()
+	ops.Block()
 	m.Run()
 }
 
