@@ -6,6 +6,8 @@ import (
 	"github.com/fildes/fildes/matrix/internal/outcome"
 )
 
+const realTime = "qemu gives the real-time signals other numbers, which /proc shows"
+
 var bigEndian = []string{"mips", "mips64", "ppc64"}
 
 // exceptions are the tests that qemu-user can't pass, on some architectures or, where none is named, on each that it emulates.
@@ -18,6 +20,13 @@ var exceptions = []struct {
 	{nil, outcome.Exception{Package: "pipe", Test: "TestStreamsStayBlocking/terminal",
 		Reason: "qemu doesn't know TIOCGDEV, without which a terminal isn't opened anew"}},
 	{nil, outcome.Exception{Package: outcome.Doctor, Test: "fd/inherit",
+		Reason: "the kernel can't start a program of another machine, and doctor starts itself"}},
+	{nil, outcome.Exception{Package: outcome.Doctor, Test: "signalfd/new", Reason: realTime}},
+	{nil, outcome.Exception{Package: outcome.Doctor, Test: "signalfd/batch", Reason: realTime}},
+	{nil, outcome.Exception{Package: outcome.Doctor, Test: "signalfd/thread", Reason: realTime}},
+	{nil, outcome.Exception{Package: outcome.Doctor, Test: "pidfd/wait",
+		Reason: "the kernel can't start a program of another machine, and doctor starts itself"}},
+	{nil, outcome.Exception{Package: outcome.Doctor, Test: "pidfd/exit",
 		Reason: "the kernel can't start a program of another machine, and doctor starts itself"}},
 	{bigEndian, outcome.Exception{Package: "eventfd", Test: "TestFromFile",
 		Reason: "qemu swaps the bytes of eventfds that it saw being made, and not of their duplicates by F_DUPFD_CLOEXEC"}},
@@ -54,6 +63,13 @@ var emulatorLacks = map[string]string{
 	"fanotify/pre-access": "qemu doesn't know fanotify_init",
 	"fanotify/mounts":     "qemu doesn't know fanotify_init",
 	"inotify_setnextwd":   "qemu doesn't know the ioctl",
+
+	"blocked_signals": realTime,
+	"exec":            "the kernel can't start a program of another machine anew",
+	"pidfd":           "qemu doesn't know their ioctls, nor how to clone with one, and hands their flags on as they are",
+	"pidfd/cgroup":    "qemu doesn't know the ioctl",
+	"pid_namespaces":  "qemu starts no child in one",
+	"signal_codes":    "qemu translates those that it knows",
 
 	"xfs": "there is no device to mount",
 

@@ -54,6 +54,14 @@ func (m Machine) Lacks() map[string]string {
 	if !slices.Contains([]string{"386", "amd64", "arm", "arm64"}, m.GOARCH) {
 		lacks["guard"] = "internal/sys has no handler of SIGSYS for " + m.GOARCH
 	}
+	switch m.GOARCH {
+	case "ppc64":
+		for _, word := range []string{"signal_handler", "signalfd/notify", "signalfd/observe"} {
+			lacks[word] = "internal/sys has no signal handler for ppc64"
+		}
+	case "mips", "mips64":
+		lacks["pidfd/thread"] = "qemu hands the flags on as they are, and mips has others"
+	}
 	return lacks
 }
 
@@ -68,6 +76,10 @@ var young = []struct {
 	{[]string{"5.10", "6.1"}, "Linux 6.3 is the first", []string{"fanotify/audit-rule"}},
 	{[]string{"5.10", "6.1"}, "Linux 6.6 is the first whose tmpfs has them", []string{"xattr"}},
 	{[]string{"5.10", "6.1"}, "Linux 6.13 is the first, and 6.12 has it from there", []string{"fanotify/fd-error"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.5 is the first", []string{"peer_pidfd"}},
+	{[]string{"5.10", "6.1"}, "Linux 6.9 is the first", []string{"pidfd_thread", "pidfd_signal_target", "pidfd/id", "pidfd/thread", "pidfd/target"}},
+	{[]string{"5.10", "6.1", "6.12"}, "Linux 6.13 is the first", []string{"pidfd/cgroup"}},
+	{[]string{"5.10", "6.1", "6.12"}, "Linux 6.15 is the first", []string{"pidfd/exit"}},
 	{[]string{"5.10", "6.1", "6.12"}, "Linux 6.14 is the first", []string{"fan_pre_access", "fan_report_mnt", "fanotify/pre-access", "fanotify/mounts"}},
 }
 

@@ -60,6 +60,7 @@ var wordless = []string{
 	"this build has no race detector",
 	"the race detector allocates",
 	"it type-checks the module and what it imports once per architecture",
+	"it builds programs with cgo",
 }
 
 // Judge holds the tests of one machine to what it may lack (a word of fdtest.Need, with the reason) and to the exceptions. If they are all
