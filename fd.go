@@ -30,12 +30,12 @@ type FD struct {
 // Adopt makes an FD of a descriptor that was made elsewhere. It takes ownership of the number also when it fails: the caller
 // must not use or close it again. The name is for messages.
 //
-// It sets close-on-exec (fcntl(2), F_SETFD) and sees to it that calls don't block: a pipe, a FIFO or a terminal is opened anew
+// It sets close-on-exec (fcntl(2), F_SETFD) and sees to it that calls don't block: a pipe, a FIFO, a message queue or a terminal is opened anew
 // through /proc/self/fd and put under the same number (dup3(2)), because O_NONBLOCK would be shared with everybody who has the
 // old description; anything else has O_NONBLOCK set, which those who share it will notice. Regular files, directories and
 // block devices are used as they are, offset included: their calls can't be waited for, and block a thread.
 //
-// A pipe, FIFO or terminal that can't be opened anew (no /proc, a process that has changed its user, TIOCEXCL, a pipe whose other
+// A pipe, FIFO, message queue or terminal that can't be opened anew (no /proc, a process that has changed its user, TIOCEXCL, a pipe whose other
 // end is closed, a /dev/tty that would be another terminal) is treated as anything else. What was opened anew has lost a flock(2), O_ASYNC and
 // its owner: lock after Adopt, through [FD.Control].
 func Adopt(fd int, name string) (*FD, error) {
@@ -294,7 +294,7 @@ func (f *FD) File() (*os.File, error) {
 }
 
 // Inherit returns a file for a child's standard input or output or exec.Cmd's ExtraFiles: a blocking description of the same
-// object, made by opening /proc/self/fd. Pipes, FIFOs and terminals have one; regular files, directories and block devices, which
+// object, made by opening /proc/self/fd. Pipes, FIFOs, message queues and terminals have one; regular files, directories and block devices, which
 // don't block, are duplicated and share the offset.
 //
 // Anything else can't be opened anew and gives an error that matches [errors.ErrUnsupported]: a duplicate would hand the child

@@ -15,7 +15,7 @@ import (
 
 // Adopt makes f the owner of a descriptor that somebody else made, and sets close-on-exec. It closes num when it fails.
 //
-// O_NONBLOCK belongs to the description, which other processes may have too. So a pipe, a FIFO or a terminal is opened anew
+// O_NONBLOCK belongs to the description, which other processes may have too. So a pipe, a FIFO, a message queue or a terminal is opened anew
 // where /proc allows it, under the same number; of others the flag is set as it is. Regular files, directories and block
 // devices don't know the flag, and keep their offset.
 func (f *FD) Adopt(num int) error {
@@ -42,7 +42,7 @@ func prepare(num int) error {
 	if err != nil {
 		return err
 	}
-	if neverBlocks(typ) || flags&unix.O_PATH != 0 {
+	if neverBlocks(num, typ) || flags&unix.O_PATH != 0 {
 		return nil
 	}
 	if own, err := reopen(num, typ, flags); err == nil {
@@ -53,20 +53,20 @@ func prepare(num int) error {
 	return sys.SetNonblocking(num, true)
 }
 
-// neverBlocks says whether O_NONBLOCK means nothing to files of the type.
-func neverBlocks(typ uint32) bool {
-	return typ == unix.S_IFREG || typ == unix.S_IFDIR || typ == unix.S_IFBLK
+// neverBlocks says whether O_NONBLOCK means nothing to a file of the type.
+func neverBlocks(num int, typ uint32) bool {
+	return typ == unix.S_IFREG && !sys.IsQueue(num) || typ == unix.S_IFDIR || typ == unix.S_IFBLK
 }
 
-// reopen makes another description of the same object with the same state, non-blocking: of a pipe, a FIFO or a terminal.
+// reopen makes another description of the same object with the same state, non-blocking: of a pipe, a FIFO, a message queue or a terminal.
 func reopen(num int, typ uint32, flags int) (int, error) {
 	terminal := typ == unix.S_IFCHR && sys.IsTerminal(num)
-	if typ != unix.S_IFIFO && !terminal {
-		return -1, errNotReopened
-	}
 	open := sys.Reopen
-	if !terminal {
+	switch {
+	case typ == unix.S_IFIFO:
 		open = sys.ReopenPipe
+	case typ != unix.S_IFREG && !terminal: // of regular files, only queues block
+		return -1, errNotReopened
 	}
 	own, err := open(num, reopenFlags(flags)|unix.O_NONBLOCK)
 	if err != nil {
@@ -100,7 +100,7 @@ func (f *FD) Inherit(name string) (file *os.File, err error) {
 			return err
 		}
 		var n int
-		if neverBlocks(typ) || flags&unix.O_NONBLOCK == 0 {
+		if neverBlocks(num, typ) || flags&unix.O_NONBLOCK == 0 {
 			// A child goes on at the offset.
 			f.SetShared()
 			n, err = sys.Dup(num)

@@ -81,7 +81,7 @@ func (w *waits) register(num int) error {
 		w.tried.Store(true)
 		return startPoller()
 	}
-	if typ, err := sys.FileType(num); err != nil || neverBlocks(typ) {
+	if typ, err := sys.FileType(num); err != nil || neverBlocks(num, typ) {
 		w.tried.Store(err == nil)
 		return err
 	}

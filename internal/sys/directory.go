@@ -41,6 +41,18 @@ func OpenDirectoryPath(path string, follow bool) (num int, err error) {
 	return num, nil
 }
 
+// OpenToRead opens a file of a directory, without following a link and without waiting: openat(2).
+func OpenToRead(dir int, name string) (num int, err error) {
+	err = retry(func() (err error) {
+		num, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		return err
+	})
+	if err != nil {
+		return -1, Named("openat", err)
+	}
+	return num, nil
+}
+
 // ReadEntries fills buf with entries, for NextEntry: getdents64(2). It returns 0 at the end.
 func ReadEntries(num int, buf []byte) (n int, err error) {
 	err = retry(func() (err error) {
@@ -88,6 +100,11 @@ func IdentityOf(num int) (Identity, error) {
 	var st unix.Stat_t
 	err := retry(func() error { return unix.Fstat(num, &st) })
 	return Identity{uint64(st.Dev), st.Ino}, Named("fstat", err) //nolint:unconvert // it has 32 bits on some
+}
+
+// IdentityOfFile is IdentityOf what fstat(2) has been asked of already.
+func IdentityOfFile(st *unix.Stat_t) Identity {
+	return Identity{uint64(st.Dev), st.Ino} //nolint:unconvert // it has 32 bits on some
 }
 
 // IdentityOfParent is which directory an open one is in: fstatat("..").

@@ -28,7 +28,11 @@ const includes = `
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/inotify.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/netlink.h>
 #include <linux/mman.h>
+#include <linux/mqueue.h>
 #include <linux/auxvec.h>
 #include <linux/pidfd.h>
 #include <linux/prctl.h>
@@ -65,6 +69,7 @@ struct kernel_sigaction {
 	unsigned long k_mask[8 / sizeof(long)];
 #endif
 };
+#define MQUEUE_MAGIC 0x19800202
 #define SFD_CLOEXEC O_CLOEXEC
 #define SFD_NONBLOCK O_NONBLOCK
 #define EFD_SEMAPHORE 1
@@ -82,6 +87,8 @@ struct kernel_sigaction {
 #define MSG_DONTWAIT 0x40
 #define MSG_NOSIGNAL 0x4000
 #define AF_UNIX 1
+#define AF_NETLINK 16
+#define SOCK_RAW 3
 #define SOCK_CLOEXEC O_CLOEXEC
 #define SOCK_NONBLOCK O_NONBLOCK
 #ifdef __mips__
@@ -108,6 +115,9 @@ var layouts = []layout{
 		"valueSec": "it_value.tv_sec", "valueNsec": "it_value.tv_nsec",
 	}},
 	{"Iovec", "struct iovec", nil, map[string]string{"Base": "iov_base", "Len": "iov_len"}},
+	{"QueueAttr", "struct mq_attr", nil, map[string]string{"Flags": "mq_flags", "MaxMessages": "mq_maxmsg", "MessageSize": "mq_msgsize", "Messages": "mq_curmsgs"}},
+	{"queueSignal", "struct sigevent", nil, map[string]string{"value": "sigev_value", "signo": "sigev_signo", "notify": "sigev_notify"}},
+	{"queueSocket", "struct sigevent", nil, map[string]string{"value": "sigev_value", "signo": "sigev_signo", "notify": "sigev_notify"}},
 	// The name follows the structure.
 	{"InotifyEvent", "struct inotify_event", nil, map[string]string{"Wd": "wd", "Mask": "mask", "Cookie": "cookie", "Len": "len"}},
 	// The two halves of the data word; which is which doesn't matter to the kernel.

@@ -22,6 +22,13 @@ func Limit(err error) string {
 		return userLimit("inotify", "instances")
 	case errors.Is(err, unix.EMFILE) && call == "fanotify_init" && descriptorLeft():
 		return userLimit("fanotify", "groups")
+	case errors.Is(err, unix.EMFILE) && call == "mq_open" && descriptorLeft():
+		return queueBytes()
+	case errors.Is(err, unix.ENOSPC) && call == "mq_open":
+		return sysctl("fs.mqueue.queues_max")
+	case errors.Is(err, unix.EINVAL) && call == "mq_open":
+		return fmt.Sprintf("the sysctls fs.mqueue.msg_max and fs.mqueue.msgsize_max are %s and %s: ask for less, raise them, or have CAP_SYS_RESOURCE (then 65536 and 16777216)",
+			orUnknown(sysctlValue("fs.mqueue.msg_max")), orUnknown(sysctlValue("fs.mqueue.msgsize_max")))
 	case errors.Is(err, unix.EMFILE):
 		var l unix.Rlimit
 		if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
@@ -55,6 +62,22 @@ func descriptorLeft() bool {
 		_ = Close(n)
 	}
 	return e == 0
+}
+
+// queueBytes is about all queues of a user.
+func queueBytes() string {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &l) != nil {
+		return "RLIMIT_MSGQUEUE: make a smaller queue, unlink others of this user, or raise it with ulimit -q"
+	}
+	return fmt.Sprintf("RLIMIT_MSGQUEUE is %d bytes for all queues of this user: make a smaller one, unlink others, or raise it with ulimit -q (at most %d)", l.Cur, l.Max)
+}
+
+func orUnknown(value string) string {
+	if value == "" {
+		return "unknown"
+	}
+	return value
 }
 
 func sysctl(name string) string {

@@ -140,6 +140,11 @@ func SetMode(fd int, perm uint32) error {
 	return Named("chmod", retry(func() error { return unix.Chmod(ProcPath(fd), perm) }))
 }
 
+// SetFileMode is fchmod(2).
+func SetFileMode(fd int, perm uint32) error {
+	return Named("fchmod", retry(func() error { return unix.Fchmod(fd, perm) }))
+}
+
 // RemoveFIFO removes what was made, if it can't be looked at: the name, if it is a FIFO's.
 func RemoveFIFO(dir int, name string) {
 	var st unix.Stat_t
