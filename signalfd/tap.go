@@ -210,7 +210,7 @@ func (t *tap) add(sig Signal) error {
 	if end == sys.TapEnds {
 		return fmt.Errorf("%d Receivers have %v already, and there can't be more", end, sig)
 	}
-	if t.observe && taps.used[sig] == 0 && !sys.Handled(int(sig)) {
+	if t.observe && !sys.TapHandled(int(sig)) {
 		return invalid(sig.String() + " has no handler, so there is nothing to go on as before: it is ignored, or has the kernel's default action")
 	}
 	if t.observe && sys.TapForeign(int(sig)) {

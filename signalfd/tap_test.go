@@ -350,6 +350,18 @@ func TestPipesLentWithoutDescriptors(t *testing.T) {
 	}
 }
 
+// Where Notify has a signal that had no handler, there is nothing that Observe could go on to.
+func TestObserveAfterNotify(t *testing.T) {
+	r := notify(t, Notify, SIGTSTP, SIGUSR2)
+	_, err := Observe(SIGTSTP)
+	wantIs(t, err, os.ErrInvalid)
+	o := notify(t, Observe, SIGUSR2)
+	wantIs(t, o.Update(SetOf(SIGUSR2, SIGTSTP)), os.ErrInvalid)
+	check(t, r.Close())
+	_, err = Observe(SIGTSTP)
+	wantIs(t, err, os.ErrInvalid)
+}
+
 func TestTapRefused(t *testing.T) {
 	notify(t, Notify, RT(1))
 	for _, signals := range [][]Signal{nil, {0}, {Last + 1}, {SIGTERM, -1}, {SIGKILL}, {SIGSEGV, SIGTERM}, {33}, {SIGURG}} {
