@@ -218,11 +218,11 @@ func (t *tap) add(sig Signal) error {
 	}
 	t.lost[sig] = sys.TapLost(int(sig), end)
 	t.ends[sig] = int8(end)
+	sys.TapOpen(int(sig), end, int(t.pipe.in)) // first, so that what comes now is told to somebody
 	sys.TapForward(int(sig), forwards(sig, t.observe, 1))
-	sys.TapOpen(int(sig), end, int(t.pipe.in))
 	if err := sys.TapInstall(int(sig)); err != nil {
+		sys.TapForward(int(sig), forwards(sig, t.observe, -1))
 		sys.TapClose(int(sig), end)
-		forwards(sig, t.observe, -1)
 		return err
 	}
 	taps.used[sig] |= 1 << end
