@@ -281,12 +281,14 @@ func TestPipesLent(t *testing.T) {
 			check(t, r.Close())
 			return set
 		},
-		"a file": func(t *testing.T, r *Receiver) int {
+		"a file": func(t *testing.T, r *Receiver) (num int) {
 			f, err := r.File()
 			check(t, err)
 			defer func() { _ = f.Close() }()
 			check(t, r.Close())
-			num, err := sys.Dup(int(f.Fd()))
+			c, err := f.SyscallConn()
+			check(t, err)
+			check(t, c.Control(func(fd uintptr) { num, err = sys.Dup(int(fd)) }))
 			check(t, err)
 			return num
 		},
