@@ -40,6 +40,14 @@ var (
 	tapOver  [lastSignal + 1]uintptr // which handler took its place, if the tap was put over it again
 )
 
+// TapHandled is Handled, of the handler that the tap would jump on to.
+func TapHandled(signal int) bool {
+	if Tapped(signal) {
+		return atomic.LoadUintptr(&tapTable[signal].next) > 1
+	}
+	return Handled(signal)
+}
+
 // TapForeign says whether what the tap would jump on to, or does, may jump on to the tap itself: it was set while the tap was there, and isn't Go's.
 func TapForeign(signal int) bool {
 	var now, known sigaction
