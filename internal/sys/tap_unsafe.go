@@ -66,6 +66,8 @@ func tapPC() uintptr
 // TapInstall makes the tap a signal's handler, if it isn't yet. The caller sees that it isn't called twice at once.
 func TapInstall(signal int) error {
 	tapOnce.Do(func() { atomic.StoreUint32(&tapPID, uint32(os.Getpid())) })
+	dispositions.Lock()
+	defer dispositions.Unlock()
 	var old sigaction
 	if e := setSigaction(signal, nil, &old); e != 0 {
 		return Error("rt_sigaction", e)
@@ -93,6 +95,8 @@ func Tapped(signal int) bool {
 
 // TapRemove puts back what was there before, if the tap is still the handler.
 func TapRemove(signal int) error {
+	dispositions.Lock()
+	defer dispositions.Unlock()
 	if !Tapped(signal) {
 		return nil
 	}
