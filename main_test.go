@@ -8,4 +8,6 @@ import (
 	"github.com/fildes/fildes/internal/fdtest"
 )
 
+var check = fdtest.Check
+
 func TestMain(m *testing.M) { fdtest.Main(m) }

@@ -26,13 +26,6 @@ import (
 	"github.com/fildes/fildes/internal/fdtest"
 )
 
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func newPoller(t testing.TB) *epoll.Poller[string] {
 	t.Helper()
 	p, err := epoll.New[string](nil)

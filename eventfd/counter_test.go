@@ -19,13 +19,6 @@ import (
 	"github.com/fildes/fildes/internal/fdtest"
 )
 
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func newCounter(t testing.TB, opts *eventfd.Options) *eventfd.Counter {
 	t.Helper()
 	c, err := eventfd.New(opts)

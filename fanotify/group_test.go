@@ -24,19 +24,6 @@ import (
 	"github.com/fildes/fildes/internal/fdtest/fixture"
 )
 
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func bounded(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), fdtest.Bound)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func touch(t testing.TB, path string) string {
 	t.Helper()
 	check(t, os.WriteFile(path, []byte("content"), 0o600))

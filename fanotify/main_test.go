@@ -21,6 +21,8 @@ import (
 
 const strangerEnv = "FANOTIFY_STRANGER"
 
+var check, bounded = fdtest.Check, fdtest.Bounded
+
 func TestMain(m *testing.M) {
 	if os.Getenv(strangerEnv) != "" {
 		strange()

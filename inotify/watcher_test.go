@@ -25,20 +25,6 @@ import (
 	"github.com/fildes/fildes/internal/fdtest"
 )
 
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantIs(t testing.TB, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Errorf("got error %v, want one that matches %v", err, want)
-	}
-}
-
 var names atomic.Uint64
 
 func unique() string { return strconv.FormatUint(names.Add(1), 10) }
@@ -49,12 +35,6 @@ func newWatcher(t testing.TB) *inotify.Watcher {
 	check(t, err)
 	t.Cleanup(func() { _ = w.Close() })
 	return w
-}
-
-func bounded(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), fdtest.Bound)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 func touch(t testing.TB, path string) {

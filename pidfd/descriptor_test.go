@@ -175,20 +175,31 @@ func TestNamespace(t *testing.T) {
 	wantIs(t, err, os.ErrProcessDone)
 }
 
-// A thread moves into the namespaces of a child.
-func TestSetns(t *testing.T) {
-	fdtest.NeedPidfd(t)
-	fdtest.NeedRoot(t)
-	cmd := fdtest.Program(t.Context(), t, "host", "inner")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUTS | unix.CLONE_NEWNS | unix.CLONE_NEWNET}
+// inNamespaces starts a program in namespaces of its own, waits for its line, and ends it with the test.
+func inNamespaces(t *testing.T, flags uintptr, program ...string) *Process {
+	t.Helper()
+	cmd := fdtest.Program(context.Background(), t, program...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	in, err := cmd.StdinPipe()
 	check(t, err)
 	out, err := cmd.StdoutPipe()
 	check(t, err)
 	p, err := Start(cmd)
 	p = opened(t, p, err)
+	t.Cleanup(func() {
+		check(t, in.Close())
+		check(t, cmd.Wait())
+	})
 	_, err = out.Read(make([]byte, 1))
 	check(t, err)
+	return p
+}
+
+// A thread moves into the namespaces of a child.
+func TestSetns(t *testing.T) {
+	fdtest.NeedPidfd(t)
+	fdtest.NeedRoot(t)
+	p := inNamespaces(t, unix.CLONE_NEWUTS|unix.CLONE_NEWNS|unix.CLONE_NEWNET, "host", "inner")
 	before, err := os.Hostname()
 	check(t, err)
 	done := make(chan struct{})
@@ -224,26 +235,13 @@ func TestSetns(t *testing.T) {
 		wantIs(t, p.Setns(kinds...), os.ErrInvalid)
 	}
 	wantIs(t, p.Setns(UserNamespace), unix.EINVAL)
-	check(t, in.Close())
-	check(t, cmd.Wait())
 }
 
 // A thread moves into each kind alone, and into all at once. Time namespaces aren't for programs of several threads, nor are those of users.
 func TestSetnsEach(t *testing.T) {
 	fdtest.NeedPidfd(t)
 	fdtest.NeedRoot(t)
-	cmd := fdtest.Program(context.Background(), t, "greet")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWUTS | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP | unix.CLONE_NEWPID,
-	}
-	in, err := cmd.StdinPipe()
-	check(t, err)
-	out, err := cmd.StdoutPipe()
-	check(t, err)
-	p, err := Start(cmd)
-	p = opened(t, p, err)
-	_, err = out.Read(make([]byte, 1))
-	check(t, err)
+	p := inNamespaces(t, unix.CLONE_NEWUTS|unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWCGROUP|unix.CLONE_NEWPID, "greet")
 	all := []Namespace{CgroupNamespace, IPCNamespace, MountNamespace, NetNamespace, PIDNamespace, UTSNamespace}
 	moves := [][]Namespace{all}
 	for _, kind := range all {
@@ -281,8 +279,6 @@ func TestSetnsEach(t *testing.T) {
 			t.Error(mine, err)
 		}
 	}
-	check(t, in.Close())
-	check(t, cmd.Wait())
 }
 
 // namespaceName is what /proc shows of a namespace.

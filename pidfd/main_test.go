@@ -4,7 +4,6 @@ package pidfd
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -23,6 +22,8 @@ var leads = func() bool {
 	return is
 }()
 
+var check, wantIs, bounded = fdtest.Check, fdtest.WantIs, fdtest.Bounded
+
 func TestMain(m *testing.M) {
 	if leads {
 		leader()
@@ -31,27 +32,6 @@ func TestMain(m *testing.M) {
 		_ = r.Close()
 	}
 	fdtest.Main(m)
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantIs(t testing.TB, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Errorf("%v, not %v", err, want)
-	}
-}
-
-func bounded(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), fdtest.Bound)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 // A child is a process that ends as it's told.

@@ -139,7 +139,7 @@ func reopen(num int, thread, nonblock bool) (int, error) {
 	return own, nil
 }
 
-// Start starts a command as [exec.Cmd.Start] does and makes a Process of it, which no failure leaves behind unknown: the kernel makes both at once. (Where it can't, a command whose Process can't be made is killed.)
+// Start starts a command as [exec.Cmd.Start] does and makes a Process of it, which no failure leaves behind unknown: the kernel makes both at once. (Where it can't but has pidfds, a command whose Process can't be made is killed. Where it has none nothing is started.)
 //
 // The command is the caller's still, who calls its Wait once [Process.Wait] has returned: then it takes no thread, and returns as soon as all that the command has written is copied. Processes that this one starts
 // have the signals of a [signalfd.New] blocked: see [signalfd.Unblock].
@@ -162,6 +162,10 @@ func start(cmd *exec.Cmd) (*Process, error) {
 	if clonesPidfd() {
 		attr.PidFD = &num
 		cmd.SysProcAttr = &attr
+	} else if own, err := open(os.Getpid(), false); err != nil {
+		return nil, err
+	} else if err := own.Close(); err != nil {
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err

@@ -289,6 +289,22 @@ func TestStartWithoutDescriptors(t *testing.T) {
 	}
 }
 
+// Where the kernel, or a filter, has no pidfds nothing is started that would have to be killed.
+func TestStartWithoutPidfds(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	fdtest.Seccomp(t, fdtest.AnswerErrno(unix.ENOSYS), unix.SYS_PIDFD_OPEN)
+	_, err := Self()
+	wantIs(t, err, errors.ErrUnsupported)
+	cmd := fdtest.Program(context.Background(), t, "true")
+	_, err = Start(cmd)
+	wantIs(t, err, errors.ErrUnsupported)
+	if cmd.Process != nil {
+		t.Errorf("process %d was started", cmd.Process.Pid)
+	}
+}
+
 // A thread ends before its process does.
 func TestThread(t *testing.T) {
 	fdtest.NeedPidfd(t)

@@ -21,35 +21,12 @@ import (
 	"github.com/fildes/fildes/pipe"
 )
 
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantIs(t testing.TB, err error, want ...error) {
-	t.Helper()
-	for _, w := range want {
-		if !errors.Is(err, w) {
-			t.Fatalf("got error %v, want one that matches %v", err, w)
-		}
-	}
-}
-
 func newPipe(t testing.TB, opts *pipe.Options) (*pipe.Reader, *pipe.Writer) {
 	t.Helper()
 	r, w, err := pipe.New(opts)
 	check(t, err)
 	t.Cleanup(func() { _, _ = r.Close(), w.Close() })
 	return r, w
-}
-
-// bounded is a context for what must happen.
-func bounded(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), fdtest.Bound)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 func wantRead(t testing.TB, r *pipe.Reader, want string) {

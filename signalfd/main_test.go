@@ -15,6 +15,8 @@ import (
 	"github.com/fildes/fildes/internal/sys"
 )
 
+var check, wantIs, bounded = fdtest.Check, fdtest.WantIs, fdtest.Bounded
+
 // TestMain knows the pipes that are never closed, and are there for the next Receiver. Benchmarks can't be in a child, so their process is started anew.
 func TestMain(m *testing.M) {
 	set := Set{} // where children of Unblock become what they are to be
@@ -32,27 +34,6 @@ func TestMain(m *testing.M) {
 		}
 		return numbers
 	})
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantIs(t testing.TB, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Errorf("%v, not %v", err, want)
-	}
-}
-
-func bounded(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), fdtest.Bound)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 // needBlocked skips where /proc doesn't tell what is blocked.

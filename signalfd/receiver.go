@@ -327,16 +327,19 @@ func (r *Receiver) Lost() (n int, err error) {
 // SyscallConn lends the descriptor out: see [fildes.FD.SyscallConn].
 func (r *Receiver) SyscallConn() (syscall.RawConn, error) {
 	c, err := r.engine().SyscallConn(fail)
+	if err == nil && r.tap != nil {
+		r.tap.shared.Store(true)
+	}
 	return c, fail("syscall-conn", err)
 }
 
 // File returns a duplicate of the descriptor; it shares the description, with the set and O_NONBLOCK: see [fildes.FD.File]. A child that reads from a signalfd gets its own signals. Of the other Receivers it is the end of a pipe,
 // with the records of [New]'s or of siginfo_t.
 func (r *Receiver) File() (*os.File, error) {
-	f, err := r.engine().File("signalfd")
-	if err == nil && r.tap != nil {
-		r.tap.shared.Store(true)
+	if r != nil && r.tap != nil {
+		r.tap.shared.Store(true) // first, as Close may be next
 	}
+	f, err := r.engine().File("signalfd")
 	return f, fail("file", err)
 }
 

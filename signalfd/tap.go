@@ -38,7 +38,7 @@ func Observe(signals ...Signal) (*Receiver, error) {
 type tap struct {
 	pipe    *pipe
 	observe bool
-	shared  atomic.Bool // others may have the pipe, so that it can't be used again
+	shared  atomic.Bool // others may have the pipe, or an epoll set, so that it can't be used again
 
 	set  Set // taps.mu is held for these
 	ends [Last + 1]int8
@@ -47,7 +47,10 @@ type tap struct {
 }
 
 // A pipe leads from the handler, which may run late, to a Receiver. So neither end is ever closed; the next Receiver takes the pipe again.
-type pipe struct{ out, in int32 }
+type pipe struct {
+	out, in int32
+	lent    bool // somebody else may have it
+}
 
 // taps is all that the handlers have.
 var taps struct {
@@ -111,6 +114,11 @@ func tappable(set Set) error {
 func takePipe() (*pipe, error) {
 	if last := len(taps.free) - 1; last >= 0 {
 		p := taps.free[last]
+		if p.lent {
+			if err := p.renew(); err != nil {
+				return nil, err
+			}
+		}
 		taps.free = taps.free[:last]
 		var b [batchSize * recordSize]byte
 		for {
@@ -128,16 +136,17 @@ func newPipe() (*pipe, error) {
 		return nil, err
 	}
 	_, _ = sys.SetPipeSize(out, pipeSize) // it has less where the user has many
-	return &pipe{int32(out), int32(in)}, nil
+	return &pipe{out: int32(out), in: int32(in)}, nil
 }
 
-// renew puts another pipe under the numbers, and says whether it could.
-func (p *pipe) renew() bool {
+// renew puts another pipe under the numbers.
+func (p *pipe) renew() error {
 	fresh, err := newPipe()
-	if err != nil {
-		return false
+	if err == nil {
+		err = errors.Join(sys.Replace(int(fresh.in), int(p.in)), sys.Replace(int(fresh.out), int(p.out)))
 	}
-	return errors.Join(sys.Replace(int(fresh.in), int(p.in)), sys.Replace(int(fresh.out), int(p.out))) == nil
+	p.lent = err != nil
+	return err
 }
 
 // open adds signals: all, or none if that fails. The caller holds taps.mu.
@@ -201,7 +210,7 @@ func (t *tap) add(sig Signal) error {
 	if end == sys.TapEnds {
 		return fmt.Errorf("%d Receivers have %v already, and there can't be more", end, sig)
 	}
-	if t.observe && taps.used[sig] == 0 && !sys.Handled(int(sig)) {
+	if t.observe && !sys.TapHandled(int(sig)) {
 		return invalid(sig.String() + " has no handler, so there is nothing to go on as before: it is ignored, or has the kernel's default action")
 	}
 	if t.observe && sys.TapForeign(int(sig)) {
@@ -209,11 +218,11 @@ func (t *tap) add(sig Signal) error {
 	}
 	t.lost[sig] = sys.TapLost(int(sig), end)
 	t.ends[sig] = int8(end)
+	sys.TapOpen(int(sig), end, int(t.pipe.in)) // first, so that what comes now is told to somebody
 	sys.TapForward(int(sig), forwards(sig, t.observe, 1))
-	sys.TapOpen(int(sig), end, int(t.pipe.in))
 	if err := sys.TapInstall(int(sig)); err != nil {
+		sys.TapForward(int(sig), forwards(sig, t.observe, -1))
 		sys.TapClose(int(sig), end)
-		forwards(sig, t.observe, -1)
 		return err
 	}
 	taps.used[sig] |= 1 << end
@@ -258,9 +267,13 @@ func (t *tap) end() {
 	taps.mu.Lock()
 	defer taps.mu.Unlock()
 	t.close()
-	if t.pipe != nil && (!t.shared.Load() || t.pipe.renew()) {
-		taps.free = append(taps.free, t.pipe)
+	if t.pipe == nil {
+		return
 	}
+	if t.shared.Load() {
+		_ = t.pipe.renew() // or else when it's taken
+	}
+	taps.free = append(taps.free, t.pipe)
 	t.pipe = nil
 }
 

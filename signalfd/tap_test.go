@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fildes/fildes/internal/fdtest"
 	"github.com/fildes/fildes/internal/sys"
 )
@@ -254,6 +256,112 @@ func TestPipesAgain(t *testing.T) {
 			t.Error(i)
 		}
 	}
+}
+
+// What has the pipe of a Receiver still, when that is closed, gets nothing of the next one's.
+func TestPipesLent(t *testing.T) {
+	for name, lend := range map[string]func(t *testing.T, r *Receiver) (num int){
+		"a duplicate": func(t *testing.T, r *Receiver) (num int) {
+			c, err := r.SyscallConn()
+			check(t, err)
+			check(t, c.Control(func(fd uintptr) { num, err = sys.Dup(int(fd)) }))
+			check(t, err)
+			check(t, r.Close())
+			return num
+		},
+		"an epoll set": func(t *testing.T, r *Receiver) int {
+			set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+			check(t, err)
+			c, err := r.SyscallConn()
+			check(t, err)
+			check(t, c.Control(func(fd uintptr) {
+				err = unix.EpollCtl(set, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN})
+			}))
+			check(t, err)
+			check(t, r.Close())
+			return set
+		},
+		"a file": func(t *testing.T, r *Receiver) (num int) {
+			f, err := r.File()
+			check(t, err)
+			defer func() { _ = f.Close() }()
+			check(t, r.Close())
+			c, err := f.SyscallConn()
+			check(t, err)
+			check(t, c.Control(func(fd uintptr) { num, err = sys.Dup(int(fd)) }))
+			check(t, err)
+			return num
+		},
+		"who it was released to": func(t *testing.T, r *Receiver) int {
+			num, err := r.Release()
+			check(t, err)
+			return num
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			num := lend(t, notify(t, Notify, RT(4)))
+			defer func() { _ = unix.Close(num) }()
+			r := notify(t, Notify, RT(4))
+			check(t, Queue(os.Getpid(), RT(4), Value{}))
+			p := []unix.PollFd{{Fd: int32(num), Events: unix.POLLIN}}
+			for tap := []unix.PollFd{{Fd: r.tap.pipe.out, Events: unix.POLLIN}}; tap[0].Revents == 0; {
+				_, err := unix.Poll(tap, -1)
+				if err != unix.EINTR {
+					check(t, err)
+				}
+			}
+			_, err := unix.Poll(p, 0)
+			check(t, err)
+			if p[0].Revents&unix.POLLIN != 0 {
+				t.Error("it has got the signal")
+			}
+			next(t, r)
+		})
+	}
+}
+
+// Where there are no descriptors for another pipe when one that was lent is closed, there is one when it's needed.
+func TestPipesLentWithoutDescriptors(t *testing.T) {
+	out, child, err := fdtest.InChild(t)
+	if !child {
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	var l unix.Rlimit
+	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &l))
+	none := l
+	none.Cur = 0
+	before := 0
+	for range 5 {
+		r := notify(t, Notify, RT(4))
+		_, err := r.SyscallConn()
+		check(t, err)
+		check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
+		err = r.Close()
+		_, refused := Notify(RT(4))
+		check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &l))
+		check(t, err)
+		wantIs(t, refused, syscall.EMFILE)
+		if n := len(fdtest.Descriptors()); before != 0 && n != before {
+			t.Fatalf("%d descriptors, and %d before", n, before)
+		} else {
+			before = n
+		}
+	}
+}
+
+// Where Notify has a signal that had no handler, there is nothing that Observe could go on to.
+func TestObserveAfterNotify(t *testing.T) {
+	r := notify(t, Notify, SIGTSTP, SIGUSR2)
+	_, err := Observe(SIGTSTP)
+	wantIs(t, err, os.ErrInvalid)
+	o := notify(t, Observe, SIGUSR2)
+	wantIs(t, o.Update(SetOf(SIGUSR2, SIGTSTP)), os.ErrInvalid)
+	check(t, r.Close())
+	_, err = Observe(SIGTSTP)
+	wantIs(t, err, os.ErrInvalid)
 }
 
 func TestTapRefused(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +17,7 @@ import (
 // SIGEV_THREAD_ID, by descriptors with F_SETOWN_EX and F_OWNER_TID. They come in the order of [New], and none is lost short of RLIMIT_SIGPENDING.
 //
 // It needs no preparation but /proc, and is for all but those of [Reserved]: what is sent to the process as a whole is left to the other threads, as before. The thread is there as long as the Receiver is open; what waits when it is closed is lost. A
-// signal takes a moment from the thread to the Receiver: [Receiver.TryReadBatch] may be too early.
+// signal takes a moment from the thread to the Receiver, and up to 16 milliseconds while one waits for the process: [Receiver.TryReadBatch] may be too early.
 func NewThread(set Set) (*Receiver, error) {
 	r, err := newThread(set)
 	return r, fail("new-thread", err)
@@ -91,6 +90,9 @@ func (t *thread) start(in, wake int, set Set) {
 	runtime.UnlockOSThread()
 }
 
+// longest is for how many milliseconds a thread doesn't look while a signal waits that isn't for it.
+const longest = 16
+
 // run is the thread.
 func (t *thread) run(in, wake int, set Set) {
 	defer close(t.ended)
@@ -101,22 +103,35 @@ func (t *thread) run(in, wake int, set Set) {
 	if err == nil {
 		num, err = sys.SignalFD(-1, signalSet(set))
 	}
+	var status *os.File // it stays open, so that a signal comes also where there are no more descriptors
 	if err == nil {
-		_, err = sys.ThreadPending()
+		status, err = sys.ThreadStatus()
 	}
 	t.tid, t.set = unix.Gettid(), set
-	if num >= 0 {
-		defer func() { _ = sys.Close(num) }()
+	defer func() {
+		_ = status.Close()
+		if num >= 0 {
+			_ = sys.Close(num)
+		}
+	}()
+	if err == nil {
+		_, err = sys.ThreadPending(status)
 	}
 	if t.told <- err; err != nil {
 		return
 	}
 	var buf [recordSize]byte
 	var rest []byte
+	wait := 1
 	for {
 		p := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}, {Fd: int32(num), Events: unix.POLLIN}}
 		if len(rest) > 0 {
 			p[1] = unix.PollFd{Fd: int32(in), Events: unix.POLLOUT}
+		}
+		if wait > 1 {
+			if n, _ := unix.Poll(p, 0); n == 0 { // whom it was for has it
+				wait = 1
+			}
 		}
 		if _, err := unix.Poll(p, -1); err != nil {
 			continue // EINTR; the others can't be
@@ -133,10 +148,12 @@ func (t *thread) run(in, wake int, set Set) {
 		}
 		if len(rest) == 0 {
 			// A read takes what is sent to the thread first, and then what is sent to the process.
-			if pending, err := sys.ThreadPending(); err != nil || t.set.Intersection(Set{pending[0], pending[1]}) == (Set{}) {
-				time.Sleep(time.Millisecond) // until whom it is for has it
+			if pending, err := sys.ThreadPending(status); err != nil || t.set.Intersection(Set{pending[0], pending[1]}) == (Set{}) {
+				_, _ = unix.Poll(p[:1], wait) // until whom it is for has it
+				wait = min(2*wait, longest)
 				continue
 			}
+			wait = 1
 			n, e := sys.ReadOnce(num, buf[:])
 			if e != 0 {
 				continue

@@ -13,10 +13,12 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/fildes/fildes/internal/fdtest"
+	"github.com/fildes/fildes/internal/sys"
 )
 
 func TestThreadConform(t *testing.T) {
@@ -159,6 +161,65 @@ func TestThreadEnds(t *testing.T) {
 		if tid == os.Getpid() {
 			t.Error("it was the first thread, which never ends")
 		}
+	}
+}
+
+// Where there are no more descriptors a signal comes nevertheless.
+func TestThreadWithoutDescriptors(t *testing.T) {
+	out, child, err := fdtest.InChild(t)
+	if !child {
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	r, tid := newThreadOf(t, RT(1))
+	infos := make([]Info, 1)
+	_, err = r.TryReadBatch(infos)
+	check(t, err)
+	var l unix.Rlimit
+	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &l))
+	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: l.Max}))
+	defer func() { check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &l)) }()
+	check(t, QueueThread(os.Getpid(), tid, RT(1), Value{}))
+	for ctx := bounded(t); ctx.Err() == nil; runtime.Gosched() {
+		if n, err := r.TryReadBatch(infos); n == 1 || err != nil {
+			check(t, err)
+			return
+		}
+	}
+	t.Error("it didn't come")
+}
+
+// A signal that waits for the process, and that no thread takes, has the thread look now and then only, and keeps none from the thread.
+func TestThreadProcessWaits(t *testing.T) {
+	if !blocking(t, SetOf(RT(1))) {
+		return
+	}
+	r, tid := newThreadOf(t, RT(1))
+	check(t, Queue(os.Getpid(), RT(1), Value{Int: 1}))
+	slept := func() (n int) {
+		status, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(tid) + "/status")
+		check(t, err)
+		value, _ := sys.InfoField(status, "voluntary_ctxt_switches")
+		n, err = strconv.Atoi(string(value))
+		check(t, err)
+		return n
+	}
+	before := slept()
+	time.Sleep(time.Second) // a bound of what happens meanwhile
+	if n := slept() - before; n > 200 {
+		t.Errorf("the thread went to sleep %d times in a second", n)
+	}
+	for k := range int32(10) {
+		check(t, QueueThread(os.Getpid(), tid, RT(1), Value{Int: 2 + k}))
+		if v, _ := next(t, r).Value(); v.Int != 2+k {
+			t.Error(v)
+		}
+	}
+	own := newReceiverOf(t, RT(1))
+	if v, _ := next(t, own).Value(); v.Int != 1 {
+		t.Error(v)
 	}
 }
 

@@ -27,6 +27,7 @@ var policies = map[string]struct{ call, answer uint32 }{
 	"lack": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 	"deny": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
 	"fail": {unix.SYS_TIMERFD_CREATE, unix.SECCOMP_RET_ERRNO | uint32(unix.EIO)},
+	"none": {unix.SYS_PIDFD_OPEN, unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 	"full": {unix.SYS_INOTIFY_ADD_WATCH, unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSPC)},
 }
 

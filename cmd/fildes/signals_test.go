@@ -624,3 +624,22 @@ func TestSignalsStopWithoutShell(t *testing.T) {
 		t.Errorf("%#x, %q", status, rest)
 	}
 }
+
+// Where there are no pidfds the command isn't started.
+func TestSignalsWithoutPidfds(t *testing.T) {
+	self, err := os.Executable()
+	try(t, err)
+	path := filepath.Join(t.TempDir(), "started")
+	cmd := exec.Command(self, program, "signals", "--", "touch", path)
+	cmd.Env = append(os.Environ(), policyVariable+"=none")
+	o := finish(t, cmd)
+	if strings.Contains(o.stderr, "seccomp: ") {
+		t.Skip("needs seccomp filters: ", o.stderr)
+	}
+	if o.want(t, 1); !strings.Contains(o.stderr, "pidfd_open") {
+		t.Errorf("%q", o.stderr)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("it was started")
+	}
+}

@@ -4,7 +4,6 @@ package sys
 
 import (
 	"runtime"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +13,6 @@ import (
 // program then. While a call is guarded, the signal's handler is one that makes the call fail with ENOSYS instead. Handlers are
 // the process's: a call that another thread makes in that moment, and that would have ended the program, fails too.
 
-var guard sync.Mutex
-
 // Guarded makes a system call that a seccomp filter may answer with SIGSYS; the answer is then ENOSYS. It is for probing: the guard costs
 // two more calls, and none where no filter is installed.
 func Guarded(call, a1, a2, a3, a4 uintptr) (uintptr, Errno) {
@@ -23,8 +20,8 @@ func Guarded(call, a1, a2, a3, a4 uintptr) (uintptr, Errno) {
 		r, _, e := syscall.RawSyscall6(call, a1, a2, a3, a4, 0, 0)
 		return r, e
 	}
-	guard.Lock()
-	defer guard.Unlock()
+	dispositions.Lock()
+	defer dispositions.Unlock()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	act := newSigaction(guardPC())

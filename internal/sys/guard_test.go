@@ -13,8 +13,8 @@ import (
 // The guard's handler makes the call that the signal interrupts fail with ENOSYS. (That a filter's SIGSYS gets there is tested in
 // internal/probe; this runs where there are no filters, under an emulator for example.)
 func TestGuardHandler(t *testing.T) {
-	guard.Lock()
-	defer guard.Unlock()
+	dispositions.Lock()
+	defer dispositions.Unlock()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	act := newSigaction(guardPC())

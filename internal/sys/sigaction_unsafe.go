@@ -3,11 +3,15 @@
 package sys
 
 import (
+	"sync"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// dispositions is held while a handler is asked for and then set.
+var dispositions sync.Mutex
 
 // setSigaction is rt_sigaction(2).
 func setSigaction(signal int, act, old *sigaction) Errno {

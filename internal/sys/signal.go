@@ -5,6 +5,7 @@ package sys
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"os"
 	"strconv"
 
@@ -71,13 +72,16 @@ func BlockedSignals() (SignalSet, error) {
 	return all, nil
 }
 
-// ThreadPending is what was sent to the calling thread, and not to the process, and waits, by /proc.
-func ThreadPending() (SignalSet, error) {
-	status, err := os.ReadFile("/proc/thread-self/status")
+// ThreadStatus is the file in /proc for [ThreadPending] of the calling thread.
+func ThreadStatus() (*os.File, error) { return os.Open("/proc/thread-self/status") }
+
+// ThreadPending is what was sent to a thread, and not to the process, and waits.
+func ThreadPending(status *os.File) (SignalSet, error) {
+	text, err := io.ReadAll(io.NewSectionReader(status, 0, 1<<20))
 	if err != nil {
 		return SignalSet{}, err
 	}
-	value, _ := InfoField(status, "SigPnd")
+	value, _ := InfoField(text, "SigPnd")
 	return ParseSignals(value)
 }
 

@@ -29,5 +29,8 @@ func TapLost(_, _ int) uint32 { return 0 }
 // TapForward is never called.
 func TapForward(int, bool) {}
 
+// TapHandled is never called.
+func TapHandled(int) bool { return false }
+
 // TapForeign is never called.
 func TapForeign(int) bool { return false }

@@ -40,6 +40,14 @@ var (
 	tapOver  [lastSignal + 1]uintptr // which handler took its place, if the tap was put over it again
 )
 
+// TapHandled is Handled, of the handler that the tap would jump on to.
+func TapHandled(signal int) bool {
+	if Tapped(signal) {
+		return atomic.LoadUintptr(&tapTable[signal].next) > 1
+	}
+	return Handled(signal)
+}
+
 // TapForeign says whether what the tap would jump on to, or does, may jump on to the tap itself: it was set while the tap was there, and isn't Go's.
 func TapForeign(signal int) bool {
 	var now, known sigaction
@@ -58,6 +66,8 @@ func tapPC() uintptr
 // TapInstall makes the tap a signal's handler, if it isn't yet. The caller sees that it isn't called twice at once.
 func TapInstall(signal int) error {
 	tapOnce.Do(func() { atomic.StoreUint32(&tapPID, uint32(os.Getpid())) })
+	dispositions.Lock()
+	defer dispositions.Unlock()
 	var old sigaction
 	if e := setSigaction(signal, nil, &old); e != 0 {
 		return Error("rt_sigaction", e)
@@ -85,6 +95,8 @@ func Tapped(signal int) bool {
 
 // TapRemove puts back what was there before, if the tap is still the handler.
 func TapRemove(signal int) error {
+	dispositions.Lock()
+	defer dispositions.Unlock()
 	if !Tapped(signal) {
 		return nil
 	}

@@ -44,6 +44,9 @@ func start(cmd *exec.Cmd) (*command, error) {
 		(&command{nil, cmd, cmd.Process.Pid}).kill()
 		return nil, err
 	}
+	if _, ok := errors.AsType[*os.SyscallError](err); ok { // there are no pidfds
+		return nil, err
+	}
 	name := cmd.Args[0]
 	_, inPath := errors.AsType[*exec.Error](err)
 	switch {
