@@ -135,6 +135,11 @@ func playerInC(role, there, back string) *exec.Cmd {
 	return exec.Command(compiled("mqueue", mqueueC), role, there, back)
 }
 
+// epollerInC waits as Go's poller does.
+func epollerInC(role, there, back string) *exec.Cmd {
+	return exec.Command(compiled("mqueue", mqueueC), role, there, back, "epoll")
+}
+
 // play is what the program is that was started for a role.
 func play(spec string) {
 	role, names, _ := strings.Cut(spec, " ")
