@@ -182,6 +182,31 @@ func (h *handle) sendable(msg []byte, priority int) error {
 	return nil
 }
 
+// enterSend says whether the fast path of Send is open: one call without a timeout, after which Give must follow. While the reference is held nobody else gets the
+// description, and so it doesn't block; the kernel may make the call wait for memory, which whoever wants the description then waits for too.
+func (h *handle) enterSend(size, priority int) bool {
+	if uint(priority) > MaxPriority || size > h.size {
+		return false
+	}
+	if uint32(h.fd.Take())&fd.WriteMask == fd.Open {
+		return true
+	}
+	h.fd.Give()
+	return false
+}
+
+// enterReceive is enterSend for Receive.
+func (h *handle) enterReceive(size int) bool {
+	if size < h.size {
+		return false
+	}
+	if uint32(h.fd.Take())&fd.ReadMask == fd.Open {
+		return true
+	}
+	h.fd.Give()
+	return false
+}
+
 func (h *handle) send(ctx context.Context, msg []byte, priority int) error {
 	err := h.sendable(msg, priority)
 	if err == nil {

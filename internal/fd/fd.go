@@ -76,7 +76,7 @@ func (f *FD) Init(num int, others bool) {
 	f.state.Store(s)
 }
 
-// Take adds a reference of the fast path and returns the state. Whatever it says, Give must follow, without anything that may block before. While
+// Take adds a reference of the fast path and returns the state. Whatever it says, Give must follow, without anything that may block before, other than for memory: SetShared spins until then. While
 // a reference is held and the state was Open, Num stays what it is; while it wasn't shared, so does O_NONBLOCK.
 func (f *FD) Take() uint64 { return f.state.Add(fast) }
 

@@ -138,6 +138,26 @@ func QueueReceive(fd int, p []byte) (n int, priority uint32, e Errno) {
 	}
 }
 
+// QueueSendOnce is mq_timedsend(2) without a timeout, once: the description must not block. It's small enough to be inlined.
+func QueueSendOnce(fd int, p []byte, priority int) Errno {
+	if raceEnabled {
+		raceReadRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
+		raceRelease()
+	}
+	_, _, e := syscall.Syscall6(sysQueueSend, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(priority), 0, 0)
+	return e
+}
+
+// QueueReceiveOnce is mq_timedreceive(2) without a timeout, once: the description must not block. It's small enough to be inlined.
+func QueueReceiveOnce(fd int, p []byte, priority *uint32) (n uintptr, e Errno) {
+	n, _, e = syscall.Syscall6(sysQueueReceive, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(unsafe.Pointer(priority)), 0, 0)
+	if raceEnabled && e == 0 {
+		raceAcquire()
+		raceWriteRange(unsafe.Pointer(unsafe.SliceData(p)), int(n))
+	}
+	return n, e
+}
+
 func queueErrno(e Errno) Errno {
 	if e == unix.ETIMEDOUT {
 		return unix.EAGAIN

@@ -30,6 +30,7 @@ var Facts = []Fact{
 	{ID: "RelayIdleMemory", Name: "idle Relay: memory", Unit: "bytes", Against: "two io.Copy", Ours: ofIdle(ourRelay, memory), Base: ofIdle(ioRelay, memory)},
 	{ID: "RelayIdleDescriptors", Name: "idle Relay: descriptors", Against: "two io.Copy", Ours: ofIdle(ourRelay, descriptors), Base: ofIdle(ioRelay, descriptors)},
 	{ID: "ProcessWaitThreads", Name: "1,000 children waited for: threads", Against: "os.Process", Ours: threadsWaiting(ourWait), Base: threadsWaiting(osWait), Bound: 19},
+	{ID: "QueueThreads", Name: "1,000 Receives, 8 queues: threads", Against: "raw", Ours: threadsOf("wait"), Base: threadsOf("rawwait"), Bound: 19},
 	{ID: "CopyStuck", Name: "5 s Copy into a full pipe: CPU", Unit: "%", Ours: stuck, Bound: 1},
 	{ID: "SignalsUnread", Name: "8,192 signals unread: lost", Against: "signal", Ours: unread, Base: unreadChannel},
 	{ID: "SignalsInOrder", Name: "100,000 values in order", Unit: "ms", Against: "raw", Ours: ourValues, Base: rawValues},

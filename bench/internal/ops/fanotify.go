@@ -117,8 +117,12 @@ func rawGroupQueued(queued int) Setup {
 // listenEnv makes a program that has this package a listener for the file that it names.
 const listenEnv = "FILDES_BENCH_LISTEN"
 
-// Listen is for the beginning of a program that measures: if it was started to be a listener, it is one, until it is killed.
+// Listen is for the beginning of a program that measures: if it was started to be a listener, it is one, until it is killed; and so with what it may be for queues, which ends.
 func Listen() {
+	if spec := os.Getenv(queueEnv); spec != "" {
+		play(spec)
+		os.Exit(0)
+	}
 	if path := os.Getenv(listenEnv); path != "" {
 		listen(path)
 	}

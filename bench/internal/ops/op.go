@@ -86,6 +86,15 @@ var Table = []Op{
 	{ID: "KillIdle", Name: "kill after 1 ms idle", Against: "signal", Ours: killedAsleep(ourInbox, time.Millisecond), Base: killedAsleep(channelInbox, time.Millisecond), Slice: time.Millisecond, Slices: 3},
 	{ID: "ProcessWait", Name: "1,000 children end", Against: "os.Process", Ours: waitedFor(ourWait), Base: waitedFor(osWait), Bound: 1, Long: true, Slices: 1, Allocs: 10 * family},
 
+	{ID: "QueueFresh", Name: "Queue Send+Receive, fresh", Against: "raw", Ours: queueFresh, Base: rawQueueFresh, Bound: 1.10},
+	{ID: "QueueRegistered", Name: "the same, registered", Against: "raw", Ours: queueRegistered, Base: rawQueueRegistered, Bound: 1.10},
+	{ID: "QueuePingPong", Name: "Queue ping-pong", Against: "C", Ours: queuePingPong(ourPlayer, anywhere), Base: queuePingPong(playerInC, anywhere), Bound: 1.3, Slice: stream, Slices: 5},
+	{ID: "QueuePingPong", Name: "Queue ping-pong", Against: "C epoll", Ours: queuePingPong(ourPlayer, anywhere), Base: queuePingPong(epollerInC, anywhere), Slice: stream, Slices: 5},
+	{ID: "QueuePingPong2", Name: "the same, on 2 cores", Against: "C", Ours: queuePingPong(ourPlayer, twoCores), Base: queuePingPong(playerInC, twoCores), Bound: 1.3, Slice: stream, Slices: 5},
+	{ID: "QueuePingPong2", Name: "the same, on 2 cores", Against: "C epoll", Ours: queuePingPong(ourPlayer, twoCores), Base: queuePingPong(epollerInC, twoCores), Slice: stream, Slices: 5},
+	{ID: "QueuePingPong1", Name: "the same, on one core", Against: "C", Ours: queuePingPong(ourPlayer, oneCore), Base: queuePingPong(playerInC, oneCore), Slice: stream, Slices: 5},
+	{ID: "QueuePingPong1", Name: "the same, on one core", Against: "C epoll", Ours: queuePingPong(ourPlayer, oneCore), Base: queuePingPong(epollerInC, oneCore), Slice: stream, Slices: 5},
+
 	{ID: "CopyPipePipe", Name: "Copy pipe to pipe", Against: "io.Copy", Ours: between(pipeLine, pipeLine, ourCopy), Base: between(pipeLine, pipeLine, ioCopy), Bound: 0.77, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "io.Copy", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, ioCopy), Bound: 1, Slice: stream, Slices: 3, Allocs: 1},
 	{ID: "CopyTCPTCP", Name: "Copy TCP to TCP", Against: "C", Ours: between(tcpLine, tcpLine, ourCopy), Base: between(tcpLine, tcpLine, inC("splice")), Bound: 1.03, Slice: stream, Slices: 3, Allocs: 1},
