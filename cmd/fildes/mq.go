@@ -430,7 +430,7 @@ func newMQReceive() *cobra.Command {
 	f.IntVarP(&o.Count, "count", "n", 0, "take `N` messages, and wait for them")
 	f.BoolVar(&o.Follow, "follow", false, "take all that come, until Ctrl-C")
 	f.DurationVar(&o.Timeout, "timeout", 0, "wait for a message no longer than `TIME`, as in 1.5s")
-	f.BoolVar(&noWait, "no-wait", false, "fail when there are less than --count")
+	f.BoolVar(&noWait, "no-wait", false, "fail when there are fewer than --count")
 	f.BoolVar(&p.JSON, "json", false, "print an object per line")
 	f.BoolVar(&p.Priority, "show-priority", false, "print the priority and a tab before a message")
 	f.BoolVarP(&null, "null", "0", false, "print NUL after a message instead of a newline")
@@ -463,7 +463,7 @@ func receive(cmd *cobra.Command, r *mqueue.Receiver, o mq.Receiving, p *mq.Print
 	case errors.Is(err, syscall.EPIPE): // nobody reads on: it isn't said, as elsewhere
 		return err
 	case err != nil:
-		return fmt.Errorf("%s: %w", r.Name(), err)
+		return err
 	case n == 0:
 		noteTo(cmd)("%s is empty", r.Name())
 	}

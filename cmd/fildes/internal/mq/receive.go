@@ -49,7 +49,7 @@ func (o Receiving) Run(ctx context.Context, r *mqueue.Receiver, ready func() err
 		case errors.Is(err, errLate) && o.Follow:
 			return n, nil
 		case err != nil:
-			return n, o.missing(n, err)
+			return n, o.missing(r.Name(), n, err)
 		}
 		if err := emit(m); err != nil {
 			return n, err
@@ -65,10 +65,13 @@ func (o Receiving) Run(ctx context.Context, r *mqueue.Receiver, ready func() err
 	return n, nil
 }
 
-// missing adds how many there were to the error.
-func (o Receiving) missing(n int, err error) error {
-	if errors.Is(err, errLate) {
-		err = fmt.Errorf("%w in %v", err, o.Timeout)
+// missing adds to the error how many there were.
+func (o Receiving) missing(name string, n int, err error) error {
+	switch {
+	case errors.Is(err, errLate):
+		err = fmt.Errorf("%s: %w in %v", name, err, o.Timeout)
+	case errors.Is(err, errEmpty), errors.Is(err, ErrInterrupted):
+		err = fmt.Errorf("%s: %w", name, err)
 	}
 	if o.Count > 1 {
 		return fmt.Errorf("%w, after %d of %d", err, n, o.Count)

@@ -105,7 +105,7 @@ func Facts(w io.Writer, q Queue) error {
 		fact("size", "up to %s each", bytes(int64(s.MessageSize)))
 	}
 	if q.All {
-		fact("bytes", "%s in all messages", bytes(s.Bytes))
+		fact("bytes", "%d in all messages", s.Bytes)
 	}
 	if q.File {
 		fact("owner", "%s, group %s", both(o.users, s.UID), both(o.groups, s.GID))
@@ -132,7 +132,7 @@ func bytes(n int64) string {
 // told says who is told and how. What the process chooses, its command line, comes last.
 func told(r mqueue.Registration) string {
 	if r.PID == 0 {
-		return "nobody that is known here"
+		return "nobody, or nobody known here"
 	}
 	who := fmt.Sprintf("process %d %v", r.PID, signals.LookUp(r.PID))
 	switch r.Way {
