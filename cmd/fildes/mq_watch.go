@@ -108,7 +108,7 @@ func live(ctx context.Context, o mq.Watching, w io.Writer) (err error) {
 			case sig := <-signals:
 				do := s.Redraw
 				if sig == syscall.SIGTSTP {
-					do = func() error { return suspend(s, signals) }
+					do = func() error { return suspend(s) }
 				}
 				select {
 				case refresh <- do:
@@ -130,15 +130,14 @@ func live(ctx context.Context, o mq.Watching, w io.Writer) (err error) {
 }
 
 // suspend stops this process, with the terminal as it was.
-func suspend(s *mq.Screen, signals chan os.Signal) error {
+func suspend(s *mq.Screen) error {
 	if err := s.Leave(); err != nil {
 		return err
 	}
-	signal.Reset(syscall.SIGTSTP)
+	// Go's runtime ignores SIGTSTP once it has been asked for. SIGTTOU does the same: it stops, unless nobody is there who could let this process go on.
 	runtime.LockOSThread()
-	_ = pidfd.Raise(signalfd.SIGTSTP, pidfd.SignalInfo{Target: pidfd.Thread}) // of this thread, so that it's over when this returns
+	_ = pidfd.Raise(signalfd.SIGTTOU, pidfd.SignalInfo{Target: pidfd.Thread}) // of this thread, so that it's over when this returns
 	runtime.UnlockOSThread()
-	signal.Notify(signals, syscall.SIGTSTP)
 	if err := s.Enter(); err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (s *Screen) lines(width, rows int) []string {
 	if len(s.last) > 0 {
 		now = s.last[0].Time
 	}
-	lines := []string{cut(fmt.Sprintf("%s, every %v; Ctrl-C ends it", now.Format(time.TimeOnly), s.Interval), width)}
+	lines := []string{cut(fmt.Sprintf("%s, every %v; Ctrl-C ends it", now.Format(time.TimeOnly), short(s.Interval)), width)}
 	var names, numbers, sizes, peaks []string
 	for _, q := range s.last {
 		depth, size, peak := q.state(), "", ""
@@ -115,6 +115,18 @@ func (s *Screen) lines(width, rows int) []string {
 		lines = append(lines, strings.TrimRight(pad(cut(names[i], name), name)+gap+s.bar(q, bar)+gap+left(numbers[i], widest(numbers))+gap+left(sizes[i], widest(sizes))+gap+left(peaks[i], widest(peaks)), " "))
 	}
 	return lines
+}
+
+// short is a time without the zeros after it.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // bar is how full a queue is: what isn't empty has a mark, and only what is full has all.
