@@ -14,12 +14,12 @@ import (
 )
 
 // ErrNobodyReads says that what would be written wouldn't be read. It matches EPIPE.
-var ErrNobodyReads error = nobodyReads{}
+var ErrNobodyReads error = unreadError{}
 
-type nobodyReads struct{}
+type unreadError struct{}
 
-func (nobodyReads) Error() string { return "nobody reads the output any more" }
-func (nobodyReads) Unwrap() error { return syscall.EPIPE }
+func (unreadError) Error() string { return "nobody reads the output any more" }
+func (unreadError) Unwrap() error { return syscall.EPIPE }
 
 // StillRead says whether f, a pipe, a socket or a terminal, still has its other end. Other files have none, and are always read.
 func StillRead(f *os.File) error {

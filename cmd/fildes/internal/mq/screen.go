@@ -98,14 +98,18 @@ func (s *Screen) lines(width, rows int) []string {
 		names, numbers, sizes, peaks = append(names, escape(q.Name)), append(numbers, depth), append(sizes, size), append(peaks, peak)
 	}
 	if len(names) == 0 {
-		return append(lines, "there are no queues")
+		return append(lines, cut("there are no queues", width))[:min(2, rows)]
 	}
 	const narrowest = 10 // bar
 	others := widest(numbers) + widest(sizes) + widest(peaks) + 4*len(gap)
 	name := min(widest(names), max(width-others-narrowest, 8))
 	bar := width - others - name
 	for i, q := range s.last {
-		if room := rows - len(lines); room == 1 && i < len(s.last)-1 {
+		room := rows - len(lines)
+		if room <= 0 {
+			break
+		}
+		if room == 1 && i < len(s.last)-1 {
 			return append(lines, cut(fmt.Sprintf("and %d more, for which there is no room", len(s.last)-i), width))
 		}
 		if bar < 3 { // there is no room for columns
