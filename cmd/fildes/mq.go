@@ -470,7 +470,7 @@ func receive(cmd *cobra.Command, r *mqueue.Receiver, o mq.Receiving, p *mq.Print
 	return nil
 }
 
-// twice returns a context that the first signal ends, and one that the second does.
+// twice returns a context that the first signal ends, and one that the second does. More of them do nothing: what is said at the end is to be said whole.
 func twice(parent context.Context) (soft, hard context.Context, stop func()) {
 	soft, end := context.WithCancelCause(parent)
 	hard, endHard := context.WithCancel(parent)
@@ -487,7 +487,6 @@ func twice(parent context.Context) (soft, hard context.Context, stop func()) {
 		}
 	}()
 	return soft, hard, func() {
-		signal.Stop(signals)
 		end(nil)
 		endHard()
 	}

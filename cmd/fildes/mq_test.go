@@ -629,7 +629,11 @@ func TestMQWatch(t *testing.T) {
 	if o := fildes(t, "mq", "watch", q.Name()+"-none").want(t, 1); !strings.Contains(o.stderr, "no such file or directory") {
 		t.Error(o.stderr)
 	}
+}
+
+func TestMQWatchAll(t *testing.T) {
 	needList(t)
+	q := newQueue(t, mqueue.Options{MaxMessages: 7})
 	if o := fildes(t, "mq", "watch", "--count", "1").want(t, 0); !strings.Contains(o.stdout, "0/7        0 bytes  "+q.Name()+"\n") {
 		t.Error(o.stdout)
 	}
