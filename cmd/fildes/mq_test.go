@@ -228,6 +228,19 @@ func TestMQList(t *testing.T) {
 	}
 }
 
+// Where there are none, that is said; it's no failure.
+func TestMQListEmpty(t *testing.T) {
+	needList(t)
+	fdtest.NeedCap(t, unix.CAP_SYS_ADMIN, "sys_admin")
+	for _, args := range [][]string{{"ls"}, {"ls", "--json"}} {
+		cmd := exec.Command(program, append([]string{"mq"}, args...)...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWIPC} // which has none
+		if o := finish(t, cmd).want(t, 0); o.stdout != "" || o.stderr != "fildes: there are no queues\n" {
+			t.Errorf("%v: %q, %q", args, o.stdout, o.stderr)
+		}
+	}
+}
+
 func TestMQLimits(t *testing.T) {
 	l, err := mqueue.ReadLimits()
 	if err != nil {
