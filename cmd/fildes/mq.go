@@ -239,7 +239,8 @@ order, all with the same priority. While the queue is full it waits.
 
 Files are messages as they are, with --lines their lines are. A line's newline
 isn't sent, and an empty line is an empty message. With --null, NUL takes the
-newline's place. Standard input is FILE "-", and lines unless it's --whole.
+newline's place. Standard input is lines, unless it's --whole; as FILE "-" it
+is like the others.
 
 It stops at the first message that can't be sent, and says which it is and how
 many were sent before it. One that is too long is such a message; MESSAGEs and
