@@ -79,8 +79,9 @@ func newRoot() *cobra.Command {
 of Linux file descriptor a safe, typed API that waits in goroutines.
 
 "fildes doctor" tries every kind on the running kernel and says what works,
-what doesn't, and why. "fildes watch" prints what happens to files, and "fildes
-signals" who sends signals to a command.`,
+what doesn't, and why. "fildes watch" prints what happens to files, "fildes
+signals" who sends signals to a command, and "fildes mq" works with message
+queues.`,
 		Example:       "  fildes doctor\n  fildes doctor timerfd epoll --json\n  fildes watch --recursive .\n  fildes signals -- make test",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -89,7 +90,7 @@ signals" who sends signals to a command.`,
 		".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80",
 		".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80",
 	).Replace(root.UsageTemplate()))
-	root.AddCommand(newDoctor(), newWatch(), newSignals(), newVersion(), newCheck(), newCopy(), newExit())
+	root.AddCommand(newDoctor(), newWatch(), newSignals(), newMQ(), newVersion(), newCheck(), newCopy(), newExit())
 	return root
 }
 

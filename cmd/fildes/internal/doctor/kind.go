@@ -17,7 +17,7 @@ import (
 )
 
 // Kinds is every kind that the doctor knows, in the order of its report.
-var Kinds = []*Kind{&fdKind, &eventfdKind, &timerfdKind, &epollKind, &pipeKind, &spliceKind, &inotifyKind, &fanotifyKind, &signalfdKind, &pidfdKind}
+var Kinds = []*Kind{&fdKind, &eventfdKind, &timerfdKind, &epollKind, &pipeKind, &spliceKind, &inotifyKind, &fanotifyKind, &signalfdKind, &pidfdKind, &mqueueKind}
 
 // A Kind is one kind of descriptor, and a package of the library.
 type Kind struct {

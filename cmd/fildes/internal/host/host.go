@@ -43,6 +43,9 @@ func Read(capabilities []Capability, sysctls []string) report.Host {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) == nil {
 		h.Limits["RLIMIT_NOFILE"], h.Limits["RLIMIT_NOFILE.hard"] = limit(l.Cur), limit(l.Max)
 	}
+	if unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &l) == nil {
+		h.Limits["RLIMIT_MSGQUEUE"] = limit(l.Cur)
+	}
 	for _, name := range sysctls {
 		if b, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/")); err == nil {
 			h.Limits[name] = strings.Join(strings.Fields(string(b)), " ")

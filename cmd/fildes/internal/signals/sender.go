@@ -24,7 +24,8 @@ type Sender struct {
 // most is how much of a command line is read: its owner makes it as long as it likes, and may send many signals.
 const most = 4096
 
-func lookUp(pid int) *Sender {
+// LookUp reads it.
+func LookUp(pid int) *Sender {
 	dir := "/proc/" + strconv.Itoa(pid)
 	line, err := readMost(dir + "/cmdline")
 	s := &Sender{Cut: len(line) > most}

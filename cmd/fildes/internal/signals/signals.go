@@ -136,7 +136,7 @@ func (s *session) handle(infos []signalfd.Info, ended bool) {
 		}
 		r := Record{Time: time.Now(), Info: i}
 		if s.look && named && pid > 0 {
-			r.Sender = lookUp(pid) // before it ends
+			r.Sender = LookUp(pid) // before it ends
 		}
 		r.Kept = "the command has ended"
 		if !ended {
