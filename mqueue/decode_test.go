@@ -21,7 +21,7 @@ func TestParseStatus(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "\n", "QSIZE:0", "QSIZE:0 NOTIFY:0 SIGNO:0", "QSIZE:0 NOTIFY:0 SIGNO:0 NOTIFY_PID:", "QSIZE:0 NOTIFY:0 SIGNO:0 NOTIFY_PID:x", "QSIZE 0 NOTIFY 0 SIGNO 0 NOTIFY_PID 0",
-		"QSIZE:0 QSIZE:0 QSIZE:0 QSIZE:0", "QSIZE:99999999999999999999 NOTIFY:0 SIGNO:0 NOTIFY_PID:0"} {
+		"QSIZE:0 QSIZE:1 QSIZE:2 QSIZE:3", "QSIZE:99999999999999999999 NOTIFY:0 SIGNO:0 NOTIFY_PID:0"} {
 		if err := parseStatus([]byte(text), new(Status)); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("%q: %v", text, err)
 		}

@@ -30,7 +30,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer jobs.Close()
-	defer mqueue.Unlink(name)
+	defer func() { _ = mqueue.Unlink(name) }()
 
 	// In other processes:
 	clients, err := mqueue.OpenSender(name, nil)
@@ -77,7 +77,7 @@ func ExampleReceiver_Messages() {
 		log.Fatal(err)
 	}
 	defer q.Close()
-	defer mqueue.Unlink(name)
+	defer func() { _ = mqueue.Unlink(name) }()
 	ctx, cancel := context.WithCancel(context.Background())
 	var workers, messages sync.WaitGroup
 	for range 3 {
@@ -113,7 +113,7 @@ func ExampleSizeError() {
 		log.Fatal(err)
 	}
 	defer q.Close()
-	defer mqueue.Unlink(name)
+	defer func() { _ = mqueue.Unlink(name) }()
 	if err := q.Send(context.Background(), []byte("hello"), 0); err != nil {
 		log.Fatal(err)
 	}

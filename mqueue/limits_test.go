@@ -3,10 +3,12 @@
 package mqueue_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -159,5 +161,69 @@ func TestUnsupported(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		wantIs(t, err, errors.ErrUnsupported, unix.ENOSYS)
+	}
+}
+
+// A kernel without netlink sockets has queues all the same.
+func TestNotifyUnsupported(t *testing.T) {
+	needNotify(t)
+	out, child, err := fdtest.InChild(t)
+	if !child {
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	call := uintptr(unix.SYS_SOCKET)
+	if runtime.GOARCH == "386" || runtime.GOARCH == "s390x" {
+		call = 102 // socketcall, which package unix uses there
+	}
+	q := newQueue(t, 1, 16)
+	fdtest.Seccomp(t, fdtest.AnswerErrno(unix.EAFNOSUPPORT), call)
+	_, err = q.Notify()
+	wantIs(t, err, errors.ErrUnsupported, unix.EAFNOSUPPORT)
+	if ue, ok := errors.AsType[*fildes.UnsupportedError](err); !ok || !strings.Contains(ue.Feature, "netlink") {
+		t.Error(err)
+	}
+	check(t, q.NotifySignal(unix.SIGURG, 0))
+	check(t, q.StopNotify())
+	check(t, q.Send(t.Context(), nil, 0))
+	wantNext(t, q, "", 0)
+}
+
+// Errors say each word once.
+func TestErrorTexts(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	name := newName(t)
+	_, missing := mqueue.Open(name, nil)
+	_, exists := mqueue.Open(q.Name(), made(1, 16))
+	_, tooLarge := q.TrySend(make([]byte, 17), 0)
+	_, _, tooSmall := q.Receive(t.Context(), make([]byte, 1))
+	_, badName := mqueue.OpenSender("jobs", nil)
+	r, w, err := os.Pipe()
+	check(t, err)
+	defer r.Close()
+	defer w.Close()
+	_, pipe := mqueue.ReceiverFromFile(r)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{missing, "mqueue: open " + name + ": mq_open: no such file or directory"},
+		{mqueue.Unlink(name), "mqueue: unlink " + name + ": mq_unlink: no such file or directory"},
+		{exists, "mqueue: open " + q.Name() + ": mq_open: file exists"},
+		{tooLarge, "mqueue: try-send " + q.Name() + ": a message of 17 bytes is too long: the queue takes up to 16"},
+		{tooSmall, "mqueue: receive " + q.Name() + ": a buffer of 1 bytes is too small: messages have up to 16"},
+		{q.Send(ctx, nil, 0), "mqueue: send " + q.Name() + ": context canceled"},
+		{q.Send(ctx, nil, -1), "mqueue: send " + q.Name() + ": priorities are from 0 to 32767"},
+		{badName, "mqueue: open jobs: a queue's name begins with a slash"},
+		{pipe, "mqueue: from-file: the descriptor isn't a message queue"},
+		{(*mqueue.Queue)(nil).Close(), "mqueue: close: invalid argument"},
+	} {
+		if c.err == nil || c.err.Error() != c.want {
+			t.Errorf("%v\nnot\n%s", c.err, c.want)
+		}
 	}
 }

@@ -82,6 +82,22 @@ func TestList(t *testing.T) {
 	}
 }
 
+// Where it can't be had, the error says why and what to do.
+func TestListRefused(t *testing.T) {
+	fdtest.NeedUser(t)
+	newName(t)
+	_, err := mqueue.List()
+	var st unix.Statfs_t
+	if unix.Statfs(mqueue.Directory, &st) == nil && uint32(st.Type) == 0x19800202 {
+		check(t, err) // it's mounted
+		return
+	}
+	wantIs(t, err, fs.ErrNotExist, fs.ErrPermission)
+	if err == nil || !strings.Contains(err.Error(), "mount -t mqueue none "+mqueue.Directory) {
+		t.Error(err)
+	}
+}
+
 // Listing leaves this process' registrations.
 func TestListRegistered(t *testing.T) {
 	needNotify(t)

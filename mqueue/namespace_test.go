@@ -81,6 +81,20 @@ func beInNamespace(what string) error {
 	if err := own.Send(context.Background(), nil, 0); err != nil {
 		return err
 	}
+	if what == "mounted" {
+		f, err := os.OpenFile(mqueue.Directory+"/own", os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		same, err := mqueue.FromFile(f)
+		if err != nil {
+			return err
+		}
+		defer same.Close()
+		a, err := same.Attr()
+		fmt.Println(same.Name(), a.Messages, err)
+	}
 	_, err = mqueue.Open("/roots", nil)
 	fmt.Println("open", errors.Is(err, fs.ErrPermission))
 	fmt.Println("unlink", errors.Is(mqueue.Unlink("/roots"), fs.ErrPermission))
@@ -166,6 +180,9 @@ func TestListOfUser(t *testing.T) {
 			cmd := peer(bounded(t), t, "namespace", what)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWIPC, Unshareflags: unix.CLONE_NEWNS}
 			line, end := talking(t, cmd)
+			if what == "mounted" { // and opened there by its path
+				wantLines(t, line, "/own 1 <nil>")
+			}
 			wantLines(t, line, "open true", "unlink true", want)
 			end()
 		})

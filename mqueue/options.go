@@ -142,9 +142,9 @@ func checkName(name string) error {
 	return nil
 }
 
-var errLongName error = longName{}
+var errLongName error = longNameError{}
 
-type longName struct{}
+type longNameError struct{}
 
-func (longName) Error() string   { return "a queue's name has up to 255 bytes after the slash" }
-func (longName) Unwrap() []error { return []error{fs.ErrInvalid, syscall.ENAMETOOLONG} }
+func (longNameError) Error() string   { return "a queue's name has up to 255 bytes after the slash" }
+func (longNameError) Unwrap() []error { return []error{fs.ErrInvalid, syscall.ENAMETOOLONG} }

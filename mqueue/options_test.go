@@ -38,7 +38,8 @@ func TestOptionsRefused(t *testing.T) {
 		wantIs(t, err, os.ErrInvalid)
 	}
 	if strconv.IntSize > 32 {
-		_, err := mqueue.Open(name, &mqueue.Options{Create: true, MaxMessages: int(int64(1) << 31)})
+		large := int64(1) << 31
+		_, err := mqueue.Open(name, &mqueue.Options{Create: true, MaxMessages: int(large)})
 		wantIs(t, err, os.ErrInvalid)
 	}
 	_, err := mqueue.Open(name, nil)
