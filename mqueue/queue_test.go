@@ -238,7 +238,12 @@ func TestClose(t *testing.T) {
 
 // Many wait in few threads, and each message wakes one.
 func TestManyWait(t *testing.T) {
-	const each = 50
+	threads := func() int {
+		tasks, err := os.ReadDir("/proc/self/task")
+		check(t, err)
+		return len(tasks)
+	}
+	before, each := threads(), fdtest.Rounds(50)
 	var rs []*mqueue.Receiver
 	q := newQueue(t, 2, 16)
 	for range 4 {
@@ -250,6 +255,12 @@ func TestManyWait(t *testing.T) {
 			_, _, err := rs[i%len(rs)].Receive(context.Background(), make([]byte, 16))
 			return err
 		}))
+	}
+	for _, c := range cs {
+		c.Parked()
+	}
+	if n := threads(); n >= before+20 {
+		t.Errorf("%d calls wait in %d threads, of which there were %d", len(cs), n, before)
 	}
 	for range cs {
 		check(t, q.Send(bounded(t), []byte("one"), 0))

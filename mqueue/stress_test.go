@@ -413,6 +413,12 @@ func (s *stress) further(n int) {
 // Whatever is cancelled and killed, each message arrives once, whole, and in the order of the priorities. Of a receiver that is killed one message may be gone with it, and
 // of a sender it isn't known whether it has sent one: that is all.
 func TestStress(t *testing.T) {
+	for name, kills := range map[string]int{"calm": 0, "kills": fdtest.Rounds(200)} { // where nobody is killed, nothing is uncertain
+		t.Run(name, func(t *testing.T) { underStress(t, kills) })
+	}
+}
+
+func underStress(t *testing.T, kills int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*fdtest.Bound)
 	defer cancel()
 	s := &stress{t: t, ctx: ctx, queue: newQueue(t, 5, stressSize), dir: t.TempDir()}
@@ -420,7 +426,7 @@ func TestStress(t *testing.T) {
 	for i := range 8 {
 		running = append(running, s.start(i%2 == 0))
 	}
-	for range fdtest.Rounds(200) {
+	for range kills {
 		s.further(1 + rand.IntN(40))
 		i := rand.IntN(len(running))
 		w := running[i]
@@ -431,7 +437,7 @@ func TestStress(t *testing.T) {
 		}
 		running[i] = s.start(w.sends)
 	}
-	s.further(20)
+	s.further(fdtest.Rounds(10000))
 	for _, sends := range []bool{true, false} {
 		for _, w := range running {
 			if w.sends != sends {
