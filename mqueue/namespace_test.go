@@ -22,6 +22,9 @@ func needIPC(t testing.TB) {
 	t.Helper()
 	fdtest.NeedRoot(t)
 	fdtest.NeedCap(t, unix.CAP_SYS_ADMIN, "sys_admin")
+	if _, err := os.Stat("/proc/self/ns/ipc"); err != nil {
+		fdtest.Need(t, "ipc_namespaces", err.Error())
+	}
 	if os.Getenv("FDTEST_EXEC") != "" {
 		fdtest.Need(t, "ipc_namespaces", "an emulator starts no child in one")
 	}
