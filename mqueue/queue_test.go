@@ -487,6 +487,12 @@ func TestMadeBlocking(t *testing.T) {
 		blocks(t, f, true)
 		defer f.Close()
 	}
+	defer func() {
+		if t.Failed() { // what does block is let go, so that Close can return
+			_, _ = empty.TrySend(nil, 0)
+			_, _, _, _ = full.TryReceive(make([]byte, 16))
+		}
+	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := func(ctx context.Context) []*fdtest.Caller {
 		return []*fdtest.Caller{
