@@ -69,28 +69,32 @@ func (w Way) String() string {
 
 // parseStatus reads what read(2) returns of a queue: pairs of a name and a number, with a colon.
 func parseStatus(text []byte, s *Status) error {
-	var found int
+	bad := func() error { return fmt.Errorf("a queue's status is %q: %w", text, fs.ErrInvalid) }
+	var found uint // a bit for each of the four
 	for pair := range strings.FieldsSeq(string(text)) {
 		name, value, _ := strings.Cut(pair, ":")
 		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return fmt.Errorf("a queue's status is %q: %w", text, fs.ErrInvalid)
-		}
-		switch found++; name {
-		case "QSIZE":
-			s.Bytes = n
+		number := int(n)
+		switch name {
 		case "NOTIFY":
-			s.Registration.Way = Way(n)
+			s.Registration.Way, found = Way(number), found|1
 		case "SIGNO":
-			s.Registration.Signal = int(n)
+			s.Registration.Signal, found = number, found|2
 		case "NOTIFY_PID":
-			s.Registration.PID = int(n)
-		default:
-			found--
+			s.Registration.PID, found = number, found|4
+		case "QSIZE":
+			s.Bytes, found = n, found|8
+			fallthrough
+		default: // of a later kernel
+			number = 0
+			n = 0
+		}
+		if err != nil || int64(number) != n {
+			return bad()
 		}
 	}
-	if found < 4 {
-		return fmt.Errorf("a queue's status is %q: %w", text, fs.ErrInvalid)
+	if found != 15 {
+		return bad()
 	}
 	if s.Registration.PID == 0 {
 		s.Registration = Registration{}

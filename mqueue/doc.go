@@ -34,7 +34,7 @@
 //
 // # Limits
 //
-// Without CAP_SYS_RESOURCE a queue has room for fs.mqueue.msg_max (10) messages of fs.mqueue.msgsize_max (8,192) bytes, an IPC namespace fs.mqueue.queues_max (256) queues, and all queues of a user take up to RLIMIT_MSGQUEUE (819,200) bytes, for messages that aren't there, too: some ten
+// Without CAP_SYS_RESOURCE a queue has room for fs.mqueue.msg_max (10) messages of fs.mqueue.msgsize_max (8,192) bytes, and an IPC namespace fs.mqueue.queues_max (256) queues. Also with it, all queues of a user take up to RLIMIT_MSGQUEUE (819,200) bytes, for messages that aren't there, too: some ten
 // queues as they are by default. Errors name the limit and its value, and [ReadLimits] has all of them. The kernel may have been built without queues (CONFIG_POSIX_MQUEUE), as Android's is: a [fildes.UnsupportedError] then.
 //
 // The man pages are mq_overview(7), mq_open(3), mq_send(3), mq_receive(3), mq_getattr(3), mq_notify(3) and mq_unlink(3).

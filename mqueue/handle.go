@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"strings"
 	"syscall"
 
@@ -73,7 +74,7 @@ func (h *handle) adopt(f *os.File, mode int) error {
 		return h.fail("from-file", err)
 	}
 	if link, err := os.Readlink(sys.ProcPath(num)); err == nil {
-		h.name = strings.TrimSuffix(link, " (deleted)")
+		h.name = "/" + path.Base(strings.TrimSuffix(link, " (deleted)")) // it may have been opened by a path below a mount
 	}
 	return h.fail("from-file", h.fd.Adopt(num))
 }

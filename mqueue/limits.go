@@ -24,7 +24,7 @@ type Limits struct {
 	MessageSize int
 	// DefaultMessages and DefaultSize are what a queue gets that isn't asked for anything, up to the two above: fs.mqueue.msg_default and fs.mqueue.msgsize_default.
 	DefaultMessages, DefaultSize int
-	// Bytes is what all queues of the user together may take, RLIMIT_MSGQUEUE; -1 is no limit. A queue takes what all its messages would, and some 48 bytes for each, and for each priority up to that many; as long as it exists.
+	// Bytes is what all queues of the user together may take, RLIMIT_MSGQUEUE, also with CAP_SYS_RESOURCE, which raises it; -1 is no limit. A queue takes what all its messages would, and some 48 bytes for each, and for each priority up to that many; as long as it exists.
 	Bytes int64
 }
 

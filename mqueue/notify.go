@@ -22,8 +22,11 @@ import (
 type Notification struct {
 	fd    fd.FD
 	queue weak.Pointer[handle]
-	why   atomic.Uint32 // sys.QueueWoken or sys.QueueRemoved, once it's known
+	why   atomic.Uint32 // sys.QueueWoken or sys.QueueRemoved, once it's known, or closing
 }
+
+// closing is set by Close, before it ends the registration itself: who waits isn't to be told that it has been removed.
+const closing = 1 << 8
 
 // ErrRemoved is why a Notification won't be told any more: this process has closed a descriptor of the queue, or has called [Receiver.StopNotify].
 var ErrRemoved = errors.New("the registration has been removed")
@@ -158,10 +161,13 @@ func (n *Notification) look(num int) error {
 		if _, err := sys.Read(num, c[:]); err != nil {
 			return err
 		}
-		n.why.Store(uint32(c[len(c)-1]))
+		n.why.CompareAndSwap(0, uint32(c[len(c)-1]))
 	}
-	if n.why.Load() == sys.QueueRemoved {
+	switch n.why.Load() {
+	case sys.QueueRemoved:
 		return ErrRemoved
+	case closing:
+		return os.ErrClosed
 	}
 	return nil
 }
@@ -179,6 +185,7 @@ func (n *Notification) Close() error {
 		if n.look(num) != fd.Again {
 			return nil
 		}
+		n.why.CompareAndSwap(0, closing)
 		return h.fd.Control(sys.NotifyQueueNone)
 	})
 	return n.fail("close", n.engine().Close())
