@@ -326,6 +326,9 @@ func (h *handle) close() error { return h.fail("close", h.engine().Close()) }
 
 func (h *handle) release() (int, error) {
 	n, err := h.engine().Release()
+	if err == nil {
+		h.unregister(n)
+	}
 	return n, h.fail("release", err)
 }
 

@@ -37,6 +37,8 @@ var roles = map[string]func(args []string) error{
 	"race":   beRacing,
 }
 
+var check, wantIs, bounded = fdtest.Check, fdtest.WantIs, fdtest.Bounded
+
 func TestMain(m *testing.M) {
 	text := os.Getenv(roleEnv)
 	if text == "" {
@@ -92,29 +94,6 @@ func talking(t testing.TB, cmd *exec.Cmd) (line func() string, end func()) {
 		}
 		return lines.Text()
 	}, end
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantIs(t testing.TB, err error, want ...error) {
-	t.Helper()
-	for _, w := range want {
-		if !errors.Is(err, w) {
-			t.Errorf("got error %v, want one that matches %v", err, w)
-		}
-	}
-}
-
-func bounded(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), fdtest.Bound)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 var names atomic.Int64

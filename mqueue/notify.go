@@ -43,7 +43,7 @@ type registration struct {
 }
 
 // Notify registers this process, to be told once when a message comes into the empty queue and nobody waits for it in the kernel: mq_notify(2), with a netlink socket. Of all processes one can be registered with a queue, else it fails with EBUSY.
-// The registration ends when it's told, with [Notification.Close] and [Receiver.StopNotify], and when this process closes any descriptor of the queue.
+// The registration ends when it's told, with [Notification.Close] and [Receiver.StopNotify], and when this process closes any descriptor of the queue: also when the Receiver is released, or forgotten, which the Notification doesn't keep it from.
 //
 // To wait for a message, [Receiver.Receive] is better: it waits without a thread, is never too late for a message that has come already, and any number may wait. Notify is for who mustn't take the message. It doesn't tell of a message that is there already, nor of one that
 // goes to who waits in mq_receive(3).
@@ -125,6 +125,16 @@ func (h *handle) register(by weak.Pointer[Notification]) {
 		}
 	}
 	registry.of[h.id] = registration{weak.Make(h), by}
+}
+
+// unregister takes a registration away that was made with h, whose number is num.
+func (h *handle) unregister(num int) {
+	registry.Lock()
+	defer registry.Unlock()
+	if registry.of[h.id].handle == weak.Make(h) {
+		delete(registry.of, h.id)
+		_ = sys.NotifyQueueNone(num)
+	}
 }
 
 // registered asks, of a queue that this process may be registered with, the descriptor of the registration.

@@ -246,6 +246,18 @@ func TestNotifyClose(t *testing.T) {
 	check(t, second.Wait(bounded(t)))
 }
 
+func TestNotifyRelease(t *testing.T) {
+	needNotify(t)
+	q := newQueue(t, 2, 16)
+	r := openReceiver(t, q.Name())
+	n := notify(t, r)
+	num, err := r.Release()
+	check(t, err)
+	defer unix.Close(num)
+	wantIs(t, n.Wait(bounded(t)), mqueue.ErrRemoved)
+	check(t, notify(t, q).Close())
+}
+
 func TestNotifyMany(t *testing.T) {
 	needNotify(t)
 	for _, how := range []string{"woken", "closed", "removed", "cancelled"} {

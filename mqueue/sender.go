@@ -83,5 +83,5 @@ func (s *Sender) File() (*os.File, error) { return s.handle().file() }
 // Inherit returns a file for exec.Cmd's ExtraFiles: a blocking description of the same queue, made by opening /proc/self/fd; the Sender stays as it was. It takes the permission that opening the queue took.
 func (s *Sender) Inherit() (*os.File, error) { return s.handle().inherit() }
 
-// Release ends the Sender without closing the descriptor, and returns its number: see [fildes.FD.Release].
+// Release ends the Sender without closing the descriptor, and returns its number: see [fildes.FD.Release]. A registration with [Receiver.Notify] that was made with the handle ends.
 func (s *Sender) Release() (int, error) { return s.handle().release() }
