@@ -19,7 +19,7 @@ import (
 func exampleName(what string) string { return fmt.Sprintf("/fildes-example-%s-%d", what, os.Getpid()) }
 
 // A work queue: whoever sends says how urgent it is, and workers, in as many processes as there may be, take the most urgent first. With SIGTERM a worker finishes what it has
-// taken, and leaves the rest in the queue for others.
+// taken, and leaves the rest in the queue for others. (TestWorkQueue has them in processes of their own.)
 func Example() {
 	name := exampleName("jobs")
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)

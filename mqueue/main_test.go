@@ -33,6 +33,7 @@ var roles = map[string]func(args []string) error{
 	"drain":  beDrain,
 	"send":   beSender,
 	"work":   beReceiver,
+	"worker": beWorker,
 	"inside": beLimited,
 	"race":   beRacing,
 }
