@@ -41,7 +41,7 @@ func (h *handle) open(name string, mode int, opts *Options) error {
 	if err != nil {
 		return h.fail("open", err)
 	}
-	num, err := o.open(name[1:], mode)
+	num, err := o.open(name, mode)
 	if err == nil {
 		if err = h.know(num); err != nil {
 			_ = sys.Close(num)

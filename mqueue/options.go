@@ -119,7 +119,7 @@ func (o *Options) make(name string, mode int, attr *sys.QueueAttr) (int, error) 
 func Unlink(name string) error {
 	err := checkName(name)
 	if err == nil {
-		err = supported(sys.UnlinkQueue(name[1:]))
+		err = supported(sys.UnlinkQueue(name))
 	}
 	return fail("unlink", name, err)
 }

@@ -56,14 +56,23 @@ func NetlinkSocket() (int, error) {
 	return n, nil
 }
 
-// OpenQueue is mq_open(2), with a name as the kernel wants it, without the slash: close-on-exec and non-blocking. A nil attr leaves the attributes to the kernel.
-func OpenQueue(name string, flags int, mode uint32, attr *QueueAttr) (int, error) {
+// queueName is a name as the kernel wants it: behind the slash, which qemu-user looks for before it.
+func queueName(name string) (unsafe.Pointer, error) {
 	p, err := syscall.BytePtrFromString(name)
+	if err != nil {
+		return nil, err
+	}
+	return unsafe.Add(unsafe.Pointer(p), 1), nil
+}
+
+// OpenQueue is mq_open(2), with a name that has its slash: close-on-exec and non-blocking. A nil attr leaves the attributes to the kernel.
+func OpenQueue(name string, flags int, mode uint32, attr *QueueAttr) (int, error) {
+	p, err := queueName(name)
 	if err != nil {
 		return -1, err
 	}
 	for {
-		n, _, e := syscall.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags|unix.O_CLOEXEC|unix.O_NONBLOCK), uintptr(mode), uintptr(unsafe.Pointer(attr)), 0, 0)
+		n, _, e := syscall.Syscall6(unix.SYS_MQ_OPEN, uintptr(p), uintptr(flags|unix.O_CLOEXEC|unix.O_NONBLOCK), uintptr(mode), uintptr(unsafe.Pointer(attr)), 0, 0)
 		if e == 0 {
 			return int(n), nil
 		}
@@ -73,13 +82,13 @@ func OpenQueue(name string, flags int, mode uint32, attr *QueueAttr) (int, error
 	}
 }
 
-// UnlinkQueue is mq_unlink(2).
+// UnlinkQueue is mq_unlink(2), with a name that has its slash.
 func UnlinkQueue(name string) error {
-	p, err := syscall.BytePtrFromString(name)
+	p, err := queueName(name)
 	if err != nil {
 		return err
 	}
-	_, _, e := syscall.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(p)), 0, 0)
+	_, _, e := syscall.Syscall(unix.SYS_MQ_UNLINK, uintptr(p), 0, 0)
 	return Error("mq_unlink", e)
 }
 

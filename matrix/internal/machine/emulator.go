@@ -28,6 +28,7 @@ var exceptions = []struct {
 		Reason: "the kernel can't start a program of another machine, and doctor starts itself"}},
 	{nil, outcome.Exception{Package: outcome.Doctor, Test: "pidfd/exit",
 		Reason: "the kernel can't start a program of another machine, and doctor starts itself"}},
+	{nil, outcome.Exception{Package: outcome.Doctor, Test: "mqueue/notify-signal", Reason: realTime}},
 	{bigEndian, outcome.Exception{Package: "eventfd", Test: "TestFromFile",
 		Reason: "qemu swaps the bytes of eventfds that it saw being made, and not of their duplicates by F_DUPFD_CLOEXEC"}},
 	{bigEndian, outcome.Exception{Package: "inotify", Test: "TestFromFile",
@@ -63,6 +64,13 @@ var emulatorLacks = map[string]string{
 	"fanotify/pre-access": "qemu doesn't know fanotify_init",
 	"fanotify/mounts":     "qemu doesn't know fanotify_init",
 	"inotify_setnextwd":   "qemu doesn't know the ioctl",
+
+	"ipc_namespaces":       "qemu starts no child in one",
+	"mq_notify":            "qemu doesn't know it",
+	"mqueue/list":          "qemu doesn't know fsopen",
+	"mqueue/notify-socket": "qemu doesn't know mq_notify",
+	"mqueue_directory":     "qemu doesn't know fsopen",
+	"rlimits":              "qemu keeps some to itself",
 
 	"blocked_signals": realTime,
 	"exec":            "the kernel can't start a program of another machine anew",
