@@ -49,7 +49,7 @@ type registration struct {
 // goes to who waits in mq_receive(3).
 func (r *Receiver) Notify() (*Notification, error) { return r.handle().notify() }
 
-// NotifySignal is [Receiver.Notify] with a signal to this process, with a value (SIGEV_SIGNAL): its code is SI_MESGQ, and the sender is who has sent the message. The signal comes to a Receiver of package signalfd, or to os/signal, without the value; who hasn't asked for it there has its default, which often ends the process.
+// NotifySignal is [Receiver.Notify] with a signal to this process (SIGEV_SIGNAL), with a value, as its pointer (sival_ptr): its code is SI_MESGQ, and the sender is who has sent the message. The signal comes to a Receiver of package signalfd, or to os/signal, without the value; who hasn't asked for it there has its default, which often ends the process.
 func (r *Receiver) NotifySignal(sig syscall.Signal, value uintptr) error {
 	return r.handle().notifySignal(sig, value)
 }

@@ -225,7 +225,8 @@ func mqueueNotifySignal(t *Trial) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(want("the signal's code", i.CodeName(), "SI_MESGQ"), from(i, blockedSignal, 42))
+		v, _ := i.Value()
+		return errors.Join(want("the signal's code", i.CodeName(), "SI_MESGQ"), want("the signal's value", v.Pointer, 42), from(i, blockedSignal, v.Int))
 	})
 }
 
