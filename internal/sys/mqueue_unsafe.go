@@ -58,7 +58,7 @@ func NetlinkSocket() (int, error) {
 
 // OpenQueue is mq_open(2), with a name as the kernel wants it, without the slash: close-on-exec and non-blocking. A nil attr leaves the attributes to the kernel.
 func OpenQueue(name string, flags int, mode uint32, attr *QueueAttr) (int, error) {
-	p, err := syscall.BytePtrFromString(name)
+	p, err := queueName(name)
 	if err != nil {
 		return -1, err
 	}
@@ -73,9 +73,18 @@ func OpenQueue(name string, flags int, mode uint32, attr *QueueAttr) (int, error
 	}
 }
 
+// queueName is a name for the kernel. There is a slash before it in memory, as where a C library calls: qemu's user emulation looks for it there.
+func queueName(name string) (*byte, error) {
+	b, err := syscall.ByteSliceFromString("/" + name)
+	if err != nil {
+		return nil, err
+	}
+	return &b[1], nil
+}
+
 // UnlinkQueue is mq_unlink(2).
 func UnlinkQueue(name string) error {
-	p, err := syscall.BytePtrFromString(name)
+	p, err := queueName(name)
 	if err != nil {
 		return err
 	}
