@@ -3,6 +3,7 @@
 package mqueue
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -35,12 +36,15 @@ func ReadLimits() (Limits, error) {
 }
 
 func readLimits() (l Limits, err error) {
+	if _, err := sys.QueueAttributes(-1); errors.Is(err, unix.ENOSYS) { // nor are there sysctls then
+		return l, supported(err)
+	}
 	for name, value := range map[string]*int{
 		"queues_max": &l.Queues, "msg_max": &l.MaxMessages, "msgsize_max": &l.MessageSize, "msg_default": &l.DefaultMessages, "msgsize_default": &l.DefaultSize,
 	} {
 		b, err := os.ReadFile("/proc/sys/fs/mqueue/" + name)
 		if err != nil {
-			return Limits{}, fmt.Errorf("/proc must be mounted: %w", err)
+			return Limits{}, fmt.Errorf("/proc must be mounted, with these sysctls: %w", err)
 		}
 		if *value, err = strconv.Atoi(strings.TrimSpace(string(b))); err != nil {
 			return Limits{}, err

@@ -153,10 +153,12 @@ func TestUnsupported(t *testing.T) {
 		return
 	}
 	name := fmt.Sprintf("/fildes-unsupported-%d", os.Getpid()) // which nothing can make
-	fdtest.Seccomp(t, fdtest.AnswerErrno(unix.ENOSYS), unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK)
+	fdtest.Seccomp(t, fdtest.AnswerErrno(unix.ENOSYS), unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK, unix.SYS_MQ_GETSETATTR)
 	_, openErr := mqueue.OpenReceiver(name, nil)
 	_, createErr := mqueue.Open(name, made(1, 8))
-	for _, err := range []error{openErr, createErr, mqueue.Unlink(name)} {
+	_, defaultErr := mqueue.Open(name, made(1, 0))
+	_, limitsErr := mqueue.ReadLimits()
+	for _, err := range []error{openErr, createErr, defaultErr, limitsErr, mqueue.Unlink(name)} {
 		if ue, ok := errors.AsType[*fildes.UnsupportedError](err); !ok || !strings.Contains(ue.Feature, "CONFIG_POSIX_MQUEUE") {
 			t.Errorf("%v", err)
 		}

@@ -103,6 +103,8 @@ func (s *Status) look(dir int, name string) error {
 		return err
 	}
 	s.file(&st)
+	registry.Lock() // until the queue is closed again: else a registration that is made meanwhile ends with that
+	defer registry.Unlock()
 	if ok, err := s.registered(sys.IdentityOfFile(&st)); ok {
 		return err
 	}

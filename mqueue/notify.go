@@ -18,10 +18,12 @@ import (
 
 // A Notification is told once, by a socket, that a message has come into the empty queue.
 //
-// All methods may be called by several goroutines at once. The zero Notification and a nil *Notification refuse every operation with [os.ErrInvalid], a closed one with [os.ErrClosed]. A Notification must not be copied.
+// All methods may be called by several goroutines at once. The zero Notification and a nil *Notification refuse every operation with [os.ErrInvalid], a closed one with [os.ErrClosed]. A Notification must not be copied. One that is
+// forgotten without Close leaves this process registered until [Receiver.StopNotify], or until a descriptor of the queue is closed.
 type Notification struct {
 	fd    fd.FD
 	queue weak.Pointer[handle]
+	reads sync.Mutex    // else who finds the socket empty could wait for what another has read and not told yet
 	why   atomic.Uint32 // sys.QueueWoken or sys.QueueRemoved, once it's known, or closing
 }
 
@@ -137,10 +139,8 @@ func (h *handle) unregister(num int) {
 	}
 }
 
-// registered asks, of a queue that this process may be registered with, the descriptor of the registration.
+// registered asks, of a queue that this process may be registered with, the descriptor of the registration. The caller holds the registry.
 func (s *Status) registered(id sys.Identity) (ok bool, err error) {
-	registry.Lock()
-	defer registry.Unlock()
 	h := registry.of[id].handle.Value()
 	if h == nil {
 		return false, nil
@@ -166,12 +166,8 @@ func (n *Notification) Wait(ctx context.Context) error {
 
 // look says how the registration has ended, or Again.
 func (n *Notification) look(num int) error {
-	if n.why.Load() == 0 {
-		var c sys.QueueCookie
-		if _, err := sys.Read(num, c[:]); err != nil {
-			return err
-		}
-		n.why.CompareAndSwap(0, uint32(c[len(c)-1]))
+	if err := n.ask(num); err != nil {
+		return err
 	}
 	switch n.why.Load() {
 	case sys.QueueRemoved:
@@ -180,6 +176,21 @@ func (n *Notification) look(num int) error {
 		return os.ErrClosed
 	}
 	return nil
+}
+
+// ask reads why the registration has ended, unless that is known.
+func (n *Notification) ask(num int) error {
+	n.reads.Lock()
+	defer n.reads.Unlock()
+	if n.why.Load() != 0 {
+		return nil
+	}
+	var c sys.QueueCookie
+	_, err := sys.Read(num, c[:])
+	if err == nil {
+		n.why.CompareAndSwap(0, uint32(c[len(c)-1]))
+	}
+	return err
 }
 
 // Close ends the Notification and its registration, if there still is one: mq_notify(2), close(2). It wakes whoever waits, who then fails with [os.ErrClosed]. A second Close returns [os.ErrClosed].

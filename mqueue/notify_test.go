@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -316,6 +317,90 @@ func TestNotifyRace(t *testing.T) {
 		check(t, s.Err())
 		wantNext(t, q, "", 0)
 	}
+}
+
+// Of several that wait one reads the socket, and the others are told of it.
+func TestNotifyTogether(t *testing.T) {
+	needNotify(t)
+	q := newQueue(t, 1, 16)
+	buf := make([]byte, 16)
+	ctx := bounded(t)
+	for range fdtest.Rounds(30000) {
+		n, err := q.Notify()
+		check(t, err)
+		check(t, q.Send(ctx, nil, 0))
+		errs := make(chan error, 4)
+		for range cap(errs) {
+			go func() { errs <- n.Wait(ctx) }()
+		}
+		for range cap(errs) {
+			check(t, <-errs)
+		}
+		check(t, n.Close())
+		_, _, err = q.Receive(ctx, buf)
+		check(t, err)
+	}
+}
+
+// A List ends no registration, also one that is made meanwhile.
+func TestNotifyWhileListed(t *testing.T) {
+	needNotify(t)
+	if _, err := mqueue.List(); err != nil {
+		fdtest.Need(t, "sys_admin", err.Error())
+	}
+	q := newQueue(t, 1, 16)
+	ctx, end := context.WithCancel(t.Context())
+	var listers []*fdtest.Caller
+	for range 3 {
+		listers = append(listers, fdtest.Go(t, func() error {
+			for ctx.Err() == nil {
+				if _, err := mqueue.List(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	for range fdtest.Rounds(20000) {
+		n, err := q.Notify()
+		check(t, err)
+		runtime.Gosched()
+		s, err := q.Status()
+		check(t, err)
+		check(t, n.Close())
+		if s.Registration.PID != os.Getpid() {
+			t.Errorf("the registration has ended: %+v", s)
+			break
+		}
+	}
+	end()
+	for _, l := range listers {
+		check(t, l.Err())
+	}
+}
+
+// A Notification that is forgotten isn't closed in the kernel's eyes: the registration is the queue's, and StopNotify ends it. FromFile ends it too, as it closes a descriptor.
+func TestNotifyLeft(t *testing.T) {
+	needNotify(t)
+	q := newQueue(t, 1, 16)
+	func() {
+		_, err := q.Notify()
+		check(t, err)
+	}()
+	for range 3 {
+		runtime.GC()
+	}
+	_, err := q.Notify()
+	wantIs(t, err, unix.EBUSY)
+	check(t, q.StopNotify())
+	n := notify(t, q)
+	f, err := q.File()
+	check(t, err)
+	defer f.Close()
+	d, err := mqueue.FromFile(f)
+	check(t, err)
+	defer d.Close()
+	wantIs(t, n.Wait(bounded(t)), mqueue.ErrRemoved)
 }
 
 // The socket can be waited for in a set.

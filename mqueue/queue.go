@@ -34,7 +34,7 @@ func Open(name string, opts *Options) (*Queue, error) {
 // FromFile makes a Queue of f's descriptor, which was inherited or received, or opened below /dev/mqueue; f stays the caller's. The queue is opened anew, through /proc, so that O_NONBLOCK isn't shared; where that can't be done, the
 // descriptor is duplicated and made non-blocking, also for others that have it.
 //
-// What isn't a queue, or isn't open for both directions, is refused with [os.ErrInvalid].
+// What isn't a queue, or isn't open for both directions, is refused with [os.ErrInvalid]. Either way a duplicate is closed, and so a registration of this process with [Receiver.Notify] ends.
 func FromFile(f *os.File) (*Queue, error) {
 	q := new(Queue)
 	if err := q.h.adopt(f, unix.O_RDWR); err != nil {

@@ -81,9 +81,10 @@ func someQueues(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// noteTo writes lines to standard error. The name of a queue may be a stranger's: what a terminal would obey is escaped.
 func noteTo(cmd *cobra.Command) func(format string, a ...any) {
 	return func(format string, a ...any) {
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "fildes: "+format+"\n", a...)
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "fildes: %s\n", mq.Printable(fmt.Sprintf(format, a...)))
 	}
 }
 
@@ -457,7 +458,8 @@ func receive(cmd *cobra.Command, r *mqueue.Receiver, o mq.Receiving, p *mq.Print
 	n, err := o.Run(ctx, r, ready, func(m mq.Message) error { return p.Print(hard, m) })
 	switch lost, ok := errors.AsType[*mq.LostError](err); {
 	case ok:
-		noteTo(cmd)("%v; it is, all of it:\n%s", err, strings.TrimSuffix(string(lost.Message.JSON()), "\n"))
+		noteTo(cmd)("%v; it is, all of it:", err)
+		_, _ = cmd.ErrOrStderr().Write(lost.Message.JSON())
 		return &endError{status: exitFailed}
 	case errors.Is(err, mq.ErrInterrupted) && o.Count == 0 && (o.Follow || n > 0):
 		return nil

@@ -759,3 +759,23 @@ func TestMQOrdinaryUser(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// A name may be a stranger's, who has thought of the terminal.
+func TestMQHostileName(t *testing.T) {
+	fdtest.NeedRoot(t)
+	name := "/\x01\x1b[31m\u009b\n" + queueName(t)[1:]
+	q, err := mqueue.Open(name, &mqueue.Options{Create: true, Exclusive: true, MaxMessages: 1, MessageSize: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = mqueue.Unlink(name), q.Close() }()
+	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"stat", name}, {"stat", name, "--json"}, {"rm", name}} {
+		cmd := exec.Command(program, append([]string{"mq"}, args...)...)
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN}}
+		o := finish(t, cmd)
+		if strings.ContainsAny(o.stdout+o.stderr, "\x01\x1b\u009b") || !strings.Contains(o.stdout+o.stderr, "[31m") {
+			t.Errorf("%q: %q, %q", args, o.stdout, o.stderr)
+		}
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/fildes/fildes/cmd/fildes/internal/signals"
@@ -91,14 +93,27 @@ func printJSON(w io.Writer, v any) error {
 	return err
 }
 
-// line is v, which has nothing that JSON can't say, and a newline.
+// line is v, which has nothing that JSON can't say, and a newline. It has nothing that a terminal would obey.
 func line(v any) []byte {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(v)
-	return []byte(b.String())
+	var escaped []byte
+	for _, r := range b.String() {
+		if !obeyed(r) {
+			escaped = utf8.AppendRune(escaped, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+	}
+	return escaped
 }
+
+// obeyed says whether a terminal may do more with r than show it. JSON escapes what is below a space.
+func obeyed(r rune) bool { return r > '~' && !unicode.IsPrint(r) }
 
 // jsonText is text for JSON, and its bytes if that can't show them.
 func jsonText(s string) (text string, raw []byte) {

@@ -184,3 +184,20 @@ func escape(s string) string {
 	}
 	return strconv.Quote(s)
 }
+
+// Printable is s with escapes for what a terminal would obey.
+func Printable(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch part := s[:n]; {
+		case unicode.IsPrint(r) && (r != utf8.RuneError || n > 1):
+			b.WriteString(part)
+		default:
+			quoted := strconv.Quote(part)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
