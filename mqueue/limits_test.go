@@ -106,6 +106,14 @@ func limited(t *testing.T, attr *syscall.SysProcAttr, what string, want ...strin
 	}
 }
 
+// needLimits skips where RLIMIT_MSGQUEUE isn't the kernel's.
+func needLimits(t testing.TB) {
+	t.Helper()
+	if os.Getenv("FDTEST_EXEC") != "" {
+		fdtest.Need(t, "rlimits", "an emulator keeps its own")
+	}
+}
+
 // An error names the limit, with its value.
 func TestLimitsInErrors(t *testing.T) {
 	l := readLimits(t)
@@ -116,9 +124,7 @@ func TestLimitsInErrors(t *testing.T) {
 	t.Run("messages", func(t *testing.T) { limited(t, nil, "messages", "mq_open EINVAL", sysctls) })
 	t.Run("size", func(t *testing.T) { limited(t, nil, "size", "mq_open EINVAL", sysctls) })
 	t.Run("bytes", func(t *testing.T) {
-		if os.Getenv("FDTEST_EXEC") != "" {
-			fdtest.Need(t, "rlimits", "an emulator keeps its own")
-		}
+		needLimits(t)
 		limited(t, nil, "bytes", "mq_open EMFILE", "RLIMIT_MSGQUEUE is 1 bytes", "at most 2")
 	})
 	t.Run("descriptors", func(t *testing.T) { limited(t, nil, "descriptors", "mq_open EMFILE", "RLIMIT_NOFILE is 1:") })
@@ -133,6 +139,7 @@ func TestLimitsInErrors(t *testing.T) {
 
 // Who may set limits still has that on bytes.
 func TestBytesOfRoot(t *testing.T) {
+	needLimits(t)
 	fdtest.NeedCap(t, unix.CAP_SYS_RESOURCE, "sys_resource")
 	name := newName(t)
 	_, err := mqueue.Open(name, made(1<<13, 1<<13)) // more than msg_max
