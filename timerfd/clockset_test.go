@@ -253,7 +253,7 @@ func TestSetTicksKeepsTheNotification(t *testing.T) {
 func TestWhatASetClockChanges(t *testing.T) {
 	lockClock(t)
 	const h, some = time.Hour, step / 4
-	at := hence(h)
+	start, at := time.Now(), hence(h)
 	arm := func(c timerfd.Clock, op func(tm *timerfd.Timer) error) *timerfd.Timer {
 		tm := newTimer(t, &timerfd.Options{Clock: c})
 		noError(t, op(tm))
@@ -274,7 +274,6 @@ func TestWhatASetClockChanges(t *testing.T) {
 		{"Monotonic, both readings", arm(timerfd.Monotonic, byBoth), h},
 		{"Boottime", arm(timerfd.Boottime, byBoth), h},
 	}
-	start := time.Now()
 	back := setClock(t)
 	rows = append(rows,
 		row{"Realtime, armed afterwards", arm(timerfd.Realtime, byBoth), h - step},
