@@ -23,7 +23,7 @@ func NewThread(set Set) (*Receiver, error) {
 	return r, fail("new-thread", err)
 }
 
-// A thread reads a signalfd, which only shows a thread's signals to itself, and writes what it has read into a pipe. Its descriptors are its own.
+// A thread reads a signalfd, which shows it its own signals and the process's, and none of another thread's, and writes what it has read into a pipe. Its descriptors are its own.
 type thread struct {
 	wake  fd.FD // an eventfd
 	ended chan struct{}
